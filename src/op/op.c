@@ -1,0 +1,153 @@
+/* The registry and operator instances: which variant runs a call, and its run. */
+#include "op/op.h"
+
+#include <assert.h>
+#include <string.h>
+
+static const struct op_def *const registry[] = {
+#define OP(name) &op_##name,
+#include "op/ops.def"
+#undef OP
+};
+
+const struct op_def *const *op_list(size_t *count)
+{
+    *count = COUNT_OF(registry);
+    return registry;
+}
+
+const struct op_def *op_find(const char *name)
+{
+    for (size_t i = 0; i < COUNT_OF(registry); i++)
+        if (!strcmp(registry[i]->sig.name, name))
+            return registry[i];
+    return NULL;
+}
+
+const struct op_def *op_def_of(const struct call *c)
+{
+    return op_find(c->sig->name);
+}
+
+uint64_t op_bytes(const struct call_shape *s)
+{
+    return (uint64_t)call_elements(s) * (uint64_t)call_dtype_size(s->dtype);
+}
+
+size_t op_group_1d(const struct op_inst *inst)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    size_t want = f->cls == RT_CPU ? 16 : 64;
+    uint64_t most = f->max_work_group;
+    if (inst->kernel[0] && rt_kernel_max_group(inst->kernel[0]) < most)
+        most = rt_kernel_max_group(inst->kernel[0]);
+    return want < most ? want : (size_t)most;
+}
+
+static void release_kernels(struct op_inst *inst)
+{
+    for (int i = 0; i < OP_MAX_KERNELS; i++) {
+        rt_kernel_free(inst->kernel[i]);
+        inst->kernel[i] = NULL;
+    }
+    base_free(inst->extra);
+    inst->extra = NULL;
+    inst->workspace_bytes = 0;
+}
+
+static enum rote_status try_variant(struct op_inst *inst, const struct op_variant *v)
+{
+    inst->variant = v;
+    enum rote_status st = v->prepare(inst);
+    if (st)
+        release_kernels(inst);
+    return st;
+}
+
+static bool takes(const struct op_variant *v, const struct op_inst *inst)
+{
+    return !v->accepts || v->accepts(rt_facts_of(inst->dev), &inst->call);
+}
+
+/* By name: that variant or an error. Otherwise the first that prepares; one that
+ * fails to build is passed over with a warning. */
+static enum rote_status choose(struct op_inst *inst, const char *name)
+{
+    const struct op_variant *const *v = inst->def->variants;
+    const char *known[16];
+    size_t n = 0;
+    bool named = name && *name;
+    for (; *v && n < COUNT_OF(known) - 1; v++) {
+        known[n++] = (*v)->name;
+        if (named && strcmp(name, (*v)->name))
+            continue;
+        if (!takes(*v, inst)) {
+            if (named)
+                return base_error(ROTE_EUNSUPPORTED, "%s: variant %s does not take these shapes on this device",
+                                  inst->def->sig.name, name);
+            continue;
+        }
+        enum rote_status st = try_variant(inst, *v);
+        if (!st || named)
+            return st;
+        base_warn("%s: variant %s is passed over: %s", inst->def->sig.name, (*v)->name, rote_error_detail());
+    }
+    if (!named || !strcmp(name, "host"))
+        return try_variant(inst, &op_variant_host);
+    known[n++] = "host";
+    const char *near = base_nearest(name, known, n);
+    return base_error(ROTE_ENOTFOUND, "%s has no variant '%s'; nearest: %s", inst->def->sig.name, name,
+                      near ? near : known[0]);
+}
+
+enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_inst **out)
+{
+    enum rote_status st = ROTE_OK;
+    struct op_inst *inst = NULL;
+    TRY(base_alloc(&inst, 1, sizeof *inst));
+    inst->dev = dev;
+    inst->def = op_def_of(c);
+    inst->call = *c;
+    TRY(choose(inst, variant));
+    *out = inst;
+    inst = NULL;
+out:
+    op_inst_free(inst);
+    return st;
+}
+
+enum rote_status op_inst_run(struct op_inst *inst)
+{
+    return inst->variant->enqueue(inst);
+}
+
+void op_inst_free(struct op_inst *inst)
+{
+    if (!inst)
+        return;
+    release_kernels(inst);
+    base_free(inst);
+}
+
+static union call_value *runtime_value(struct op_inst *inst, const char *attr)
+{
+    const struct call_signature *s = &inst->def->sig;
+    for (int i = 0; i < s->n_attr; i++)
+        if (s->attr[i].runtime && !strcmp(s->attr[i].name, attr))
+            return &inst->call.attr[i];
+    return NULL;
+}
+
+void op_inst_set_int(struct op_inst *inst, const char *attr, int64_t v)
+{
+    union call_value *p = runtime_value(inst, attr);
+    if (p)
+        p->i = v;
+}
+
+void op_inst_set_float(struct op_inst *inst, const char *attr, double v)
+{
+    union call_value *p = runtime_value(inst, attr);
+    if (p)
+        p->f = v;
+}

@@ -1,0 +1,97 @@
+/* Operators on a device: the registry (ops.def), the choice of a variant, and
+ * instances that run. A newcomer finds operator x in op/x.c (shapes, variants,
+ * launch), ref/x.c (float64 oracle), cl/x.cl (kernels), tests/op/x.c. */
+#ifndef OP_H
+#define OP_H
+
+#include "ref/call.h"
+#include "rt/rt.h"
+
+#define OP_MAX_KERNELS 8
+
+struct op_inst;
+
+struct op_variant {
+    const char *name;
+    /* NULL accepts everything. */
+    bool (*accepts)(const struct rt_facts *f, const struct call *c);
+    /* Builds kernels into inst->kernel[], sets inst->workspace_bytes. */
+    enum rote_status (*prepare)(struct op_inst *inst);
+    enum rote_status (*enqueue)(struct op_inst *inst);
+};
+
+struct op_def {
+    struct call_signature sig;
+    const char *text; /* one line: what it computes, as a formula */
+    /* Checks in[] against attributes, sets the shapes of out[]. */
+    enum rote_status (*infer)(struct call *c);
+    /* The float64 oracle: F32 ports are double arrays, others as they are. In-place
+     * outputs are the input's array. Absent ports are NULL. */
+    void (*ref)(const struct call *c, void *const *in, void *const *out);
+    /* Most specialised first; `host` (the oracle itself) is appended to each. */
+    const struct op_variant *const *variants;
+    /* Backward operators, by name, NULL-terminated; NULL: no gradient. */
+    const char *const *grads;
+    /* Length of the longest sum behind an output element, for the tolerance
+     * c·sqrt(length)·eps relative to max(|ref|, rms(ref)). NULL: 1. */
+    double (*length)(const struct call *c);
+    double tolerance;                        /* c, at most 16; 0: exact */
+    double (*flops)(const struct call *c);   /* NULL: one per output element */
+    /* Test data for an input port: float, int32_t or uint8_t elements. NULL, or a
+     * port the hook leaves alone: standard normals, int32 0, uint8 uniform.
+     * `r` gives the next 32 random bits from a state the caller owns. */
+    void (*fill)(const struct call *c, int port, uint32_t (*r)(void *), void *state, void *data);
+    /* "x=5x7x2x3 w=3x3x3x4 stride=2": port shapes, then attributes; NULL ends. */
+    const char *const *cases;
+};
+
+#define OP(name) extern const struct op_def op_##name;
+#include "op/ops.def"
+#undef OP
+
+const struct op_def *op_find(const char *name); /* NULL when there is none */
+const struct op_def *const *op_list(size_t *count);
+
+/* A call with default attributes and no ports. */
+void op_call_init(struct call *c, const struct op_def *def);
+/* Reads one "name=value" into an attribute or a port's shape ("x=2x3x4x5"). */
+enum rote_status op_call_set(struct call *c, const char *word);
+/* Blank-separated words. */
+enum rote_status op_call_parse(struct call *c, const char *words);
+/* Ranges, ranks, dtypes, required ports, then def->infer. */
+enum rote_status op_call_infer(struct call *c);
+const struct op_def *op_def_of(const struct call *c);
+
+/* An operator, with shapes, on a device, by a variant. */
+struct op_inst {
+    struct rote_device *dev;
+    const struct op_def *def;
+    const struct op_variant *variant;
+    struct call call; /* runtime attributes may be changed between runs */
+    struct rt_kernel *kernel[OP_MAX_KERNELS];
+    uint64_t workspace_bytes;      /* wanted by the variant */
+    void *extra;                   /* the variant's plan-time data, base_free'd */
+    struct rt_mem *in[CALL_MAX_PORTS], *out[CALL_MAX_PORTS]; /* borrowed, set before a run */
+    struct rt_mem *workspace;      /* borrowed */
+};
+
+/* variant NULL or "": the first that accepts and prepares. */
+enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_inst **out);
+enum rote_status op_inst_run(struct op_inst *inst);
+void op_inst_free(struct op_inst *inst);
+/* Sets a runtime attribute; an operator without it is left alone. */
+void op_inst_set_int(struct op_inst *inst, const char *attr, int64_t v);
+void op_inst_set_float(struct op_inst *inst, const char *attr, double v);
+
+extern const struct op_variant op_variant_host;
+
+/* Bytes of a port of this call. */
+uint64_t op_bytes(const struct call_shape *s);
+
+/* Shape rules' helpers: each sets the error detail naming operator and port. */
+enum rote_status op_shape_error(const struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void op_set_out(struct call *c, int port, int rank, const int64_t *dims);
+/* A one-dimensional launch over n items, work-group size by device class. */
+size_t op_group_1d(const struct op_inst *inst);
+
+#endif

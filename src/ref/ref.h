@@ -1,0 +1,12 @@
+/* The oracles, one function an operator: see struct op_def.ref in op/op.h for
+ * what the pointers are. */
+#ifndef REF_H
+#define REF_H
+
+#include "ref/call.h"
+
+#define OP(name) void ref_##name(const struct call *c, void *const *in, void *const *out);
+#include "op/ops.def"
+#undef OP
+
+#endif

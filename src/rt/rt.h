@@ -1,0 +1,84 @@
+/* The runtime: devices, memory, programs, launches, traces. The only layer that
+ * includes OpenCL's and CLBlast's headers; everything above sees this page.
+ * A device and all that was made on it belong to one thread at a time. */
+#ifndef RT_H
+#define RT_H
+
+#include "base/base.h"
+
+struct rote_device; /* public handle, include/rote/device.h */
+struct rt_mem;      /* a buffer or a view of one */
+struct rt_kernel;
+
+enum rt_class { RT_CPU, RT_INTEGRATED, RT_DISCRETE, RT_CLASS_COUNT };
+
+struct rt_facts {
+    char id[64];       /* stable: platform word, device word, hash of identity */
+    char name[128], vendor[128], driver[128], platform[128], version[128];
+    enum rt_class cls;
+    uint32_t compute_units;
+    uint64_t mem_bytes, max_alloc, local_bytes;
+    uint64_t max_work_group;
+    uint32_t align;        /* bytes, for views: at least 64 */
+    uint32_t native_float; /* native vector width in floats */
+    bool has_fp16, has_fp64, has_subgroups; /* by probe, not by version */
+    bool duplicate;        /* the same hardware was listed before */
+};
+
+/* Every device of every platform, in the loader's order. The caller frees *out
+ * with base_free. */
+enum rote_status rt_list(struct rt_facts **out, size_t *count);
+/* selector: NULL or "" first device; a number an index in rt_list; "cpu", "gpu"
+ * a type; otherwise a part of id or name, any case. */
+enum rote_status rt_open(const char *selector, struct rote_device **out);
+void rt_close(struct rote_device *dev);
+const struct rt_facts *rt_facts_of(const struct rote_device *dev);
+
+/* Memory. Counted: live and peak bytes are those given by clCreateBuffer. */
+enum rote_status rt_mem_new(struct rote_device *dev, uint64_t bytes, const char *what, struct rt_mem **out);
+/* A part of `parent`, offset a multiple of facts.align; keeps parent alive. */
+enum rote_status rt_mem_view(struct rt_mem *parent, uint64_t offset, uint64_t bytes, struct rt_mem **out);
+void rt_mem_free(struct rt_mem *m);
+uint64_t rt_mem_bytes(const struct rt_mem *m);
+uint64_t rt_live_bytes(const struct rote_device *dev);
+uint64_t rt_peak_bytes(const struct rote_device *dev);
+
+/* Blocking copies (in queue order). */
+enum rote_status rt_write(struct rt_mem *m, uint64_t offset, const void *src, uint64_t bytes);
+enum rote_status rt_read(struct rt_mem *m, uint64_t offset, void *dst, uint64_t bytes);
+/* Every 32-bit word of m becomes `word`; bytes must be a multiple of 4. */
+enum rote_status rt_fill(struct rt_mem *m, uint32_t word);
+enum rote_status rt_copy(struct rt_mem *dst, uint64_t dst_off, struct rt_mem *src, uint64_t src_off, uint64_t bytes);
+enum rote_status rt_flush(struct rote_device *dev);
+enum rote_status rt_finish(struct rote_device *dev);
+
+/* A kernel of cl/<file>.cl built with `options` ("-DA=1 ..." or NULL); programs
+ * are cached in the device and on disk. */
+enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const char *name, const char *options, struct rt_kernel **out);
+void rt_kernel_free(struct rt_kernel *k);
+uint64_t rt_kernel_max_group(const struct rt_kernel *k);
+/* Sets the arguments and enqueues. One letter of fmt an argument:
+ * m struct rt_mem * (NULL allowed), i int32_t, u uint32_t, l uint64_t,
+ * f float (passed as double). L: local memory of that many bytes (size_t).
+ * local NULL lets the driver choose; global must then be what is meant exactly,
+ * otherwise global is rounded up to whole groups (kernels guard). */
+enum rote_status rt_run(struct rt_kernel *k, int dims, const size_t *global, const size_t *local, const char *fmt, ...);
+/* The words under which the following launches appear in the trace. */
+void rt_label(struct rote_device *dev, const char *label);
+
+/* Row-major C = alpha·op(A)·op(B) + beta·C by CLBlast, offsets and leading
+ * dimensions in floats. temp as large as rt_gemm_temp() says (may be 0). */
+struct rt_gemm {
+    bool trans_a, trans_b;
+    uint64_t m, n, k, offset_a, lda, offset_b, ldb, offset_c, ldc;
+    float alpha, beta;
+};
+enum rote_status rt_gemm_temp(struct rote_device *dev, const struct rt_gemm *g, uint64_t *bytes);
+enum rote_status rt_gemm_run(struct rote_device *dev, const struct rt_gemm *g, struct rt_mem *a, struct rt_mem *b, struct rt_mem *c, struct rt_mem *temp);
+
+/* Per-kernel profiling; must be switched on before the first launch. */
+enum rote_status rt_trace_start(struct rote_device *dev);
+enum rote_status rt_trace_write_json(struct rote_device *dev, const char *path);
+enum rote_status rt_trace_print_table(struct rote_device *dev, FILE *f);
+
+#endif

@@ -1,0 +1,89 @@
+/* Inside src/rt only: OpenCL's types and the macros every OpenCL call passes. */
+#ifndef RT_INTERNAL_H
+#define RT_INTERNAL_H
+
+#include <CL/cl.h>
+
+#include "rt/rt.h"
+
+struct rt_program {
+    char key[65]; /* SHA-256 of source and options */
+    cl_program program;
+    struct rt_program *next;
+};
+
+struct rt_event {
+    cl_event event;
+    char *label;
+    const char *kernel; /* owned by the program list's kernels' names */
+};
+
+struct rote_device {
+    struct rt_facts facts;
+    cl_platform_id platform;
+    cl_device_id id;
+    cl_context context;
+    cl_command_queue queue;
+    struct rt_program *programs;
+    uint64_t live, peak;
+    bool trace;
+    struct rt_event *events;
+    size_t n_events, cap_events;
+    char label[128];
+};
+
+struct rt_mem {
+    struct rote_device *dev;
+    struct rt_mem *parent; /* NULL for a buffer of its own */
+    int refs;
+    uint64_t bytes, offset;
+    bool borrowed; /* a caller's cl_mem: not counted */
+    cl_mem mem;
+};
+
+struct rt_kernel {
+    struct rote_device *dev;
+    cl_kernel kernel;
+    char *name;
+    uint64_t max_group;
+};
+
+/* The one door for OpenCL calls: rt_fault() makes the n-th fail in tests. */
+#define TRY_CL(fn, ...)                              \
+    do {                                             \
+        cl_int cl_ = rt_fault();                     \
+        if (cl_ == CL_SUCCESS)                       \
+            cl_ = fn(__VA_ARGS__);                   \
+        if (cl_ != CL_SUCCESS) {                     \
+            st = rt_cl_error(cl_, #fn);              \
+            goto out;                                \
+        }                                            \
+    } while (0)
+/* For calls that return an object and take an error pointer last. */
+#define TRY_CL_NEW(object, fn, ...)                  \
+    do {                                             \
+        cl_int cl_ = rt_fault();                     \
+        if (cl_ == CL_SUCCESS)                       \
+            (object) = fn(__VA_ARGS__, &cl_);        \
+        if (cl_ != CL_SUCCESS) {                     \
+            st = rt_cl_error(cl_, #fn);              \
+            goto out;                                \
+        }                                            \
+    } while (0)
+
+cl_int rt_fault(void);
+/* Maps an OpenCL error to a status and names it in the detail. */
+enum rote_status rt_cl_error(cl_int error, const char *call);
+const char *rt_cl_error_name(cl_int error);
+
+enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f);
+enum rote_status rt_probe(struct rote_device *dev);
+enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, cl_command_queue q, struct rote_device **out);
+enum rote_status rt_program_get(struct rote_device *dev, const char *file, const char *options, cl_program *out);
+enum rote_status rt_program_build(struct rote_device *dev, const char *source, const char *options, cl_program *out);
+void rt_programs_free(struct rote_device *dev);
+/* An event to profile a launch with, or NULL when there is no trace. */
+cl_event *rt_trace_event(struct rote_device *dev, const char *kernel);
+void rt_trace_free(struct rote_device *dev);
+
+#endif

@@ -1,0 +1,227 @@
+#include "harness.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/philox.clh"
+
+struct stream {
+    uint32_t seed, n;
+};
+
+static uint32_t next_bits(void *state)
+{
+    struct stream *s = state;
+    return philox4x32(s->n++, 0, 0, 0, s->seed, 0x7e57u).v[0];
+}
+
+static double normal(struct stream *s)
+{
+    double u = (next_bits(s) + 1.0) / 4294967297.0, v = next_bits(s) / 4294967296.0;
+    return sqrt(-2 * log(u)) * cos(6.283185307179586 * v);
+}
+
+static bool bound(const struct call *c, int i)
+{
+    return c->in_present[i] && !(c->sig->in[i].flags & PORT_SHAPE_ONLY);
+}
+
+static enum rote_status widen(const struct call_shape *s, const void *raw, void **out)
+{
+    enum rote_status st = ROTE_OK;
+    int64_t n = call_elements(s);
+    if (s->dtype == CALL_F32) {
+        double *d;
+        TRY(base_alloc(&d, (size_t)n, sizeof *d));
+        for (int64_t i = 0; i < n; i++)
+            d[i] = ((const float *)raw)[i];
+        *out = d;
+    } else {
+        TRY(base_alloc(out, (size_t)op_bytes(s), 1));
+        memcpy(*out, raw, (size_t)op_bytes(s));
+    }
+out:
+    return st;
+}
+
+static enum rote_status fill_port(struct harness_case *k, int i, struct stream *s)
+{
+    const struct call_shape *shape = &k->call.in[i];
+    int64_t n = call_elements(shape);
+    enum rote_status st = base_alloc(&k->in[i], (size_t)op_bytes(shape), 1);
+    if (st)
+        return st;
+    for (int64_t e = 0; e < n; e++) {
+        if (shape->dtype == CALL_F32)
+            ((float *)k->in[i])[e] = (float)normal(s);
+        else if (shape->dtype == CALL_U8)
+            ((uint8_t *)k->in[i])[e] = (uint8_t)next_bits(s);
+    }
+    const struct op_def *def = op_def_of(&k->call);
+    if (def->fill)
+        def->fill(&k->call, i, next_bits, s, k->in[i]);
+    return widen(shape, k->in[i], &k->wide[i]);
+}
+
+enum rote_status harness_case_new(const struct op_def *def, const char *words, uint32_t seed, struct harness_case *out)
+{
+    enum rote_status st = ROTE_OK;
+    struct stream s = {seed, 0};
+    memset(out, 0, sizeof *out);
+    op_call_init(&out->call, def);
+    TRY(op_call_parse(&out->call, words));
+    TRY(op_call_infer(&out->call));
+    for (int i = 0; i < def->sig.n_in; i++)
+        if (bound(&out->call, i))
+            TRY(fill_port(out, i, &s));
+out:
+    if (st)
+        harness_case_free(out);
+    return st;
+}
+
+void harness_case_free(struct harness_case *k)
+{
+    for (int i = 0; i < CALL_MAX_PORTS; i++) {
+        base_free(k->in[i]);
+        base_free(k->wide[i]);
+        k->in[i] = k->wide[i] = NULL;
+    }
+}
+
+void harness_outputs_free(void *out[CALL_MAX_PORTS])
+{
+    for (int i = 0; i < CALL_MAX_PORTS; i++) {
+        base_free(out[i]);
+        out[i] = NULL;
+    }
+}
+
+static size_t wide_size(const struct call_shape *s)
+{
+    return s->dtype == CALL_F32 ? sizeof(double) : (size_t)call_dtype_size(s->dtype);
+}
+
+/* Runs the oracle on `wide`; in-place ports work on copies. */
+static enum rote_status run_oracle(const struct call *c, void *const wide[CALL_MAX_PORTS], void *out[CALL_MAX_PORTS])
+{
+    enum rote_status st = ROTE_OK;
+    void *in[CALL_MAX_PORTS];
+    memcpy(in, wide, sizeof in);
+    memset(out, 0, CALL_MAX_PORTS * sizeof *out);
+    for (int i = 0; i < c->sig->n_out; i++) {
+        int same = call_in(c, c->sig->out[i].name);
+        size_t bytes = (size_t)call_elements(&c->out[i]) * wide_size(&c->out[i]);
+        TRY(base_alloc(&out[i], bytes, 1));
+        if (same >= 0) {
+            memcpy(out[i], wide[same], bytes);
+            in[same] = out[i];
+        }
+    }
+    op_def_of(c)->ref(c, in, out);
+out:
+    return st;
+}
+
+enum rote_status harness_reference(const struct harness_case *k, void *out[CALL_MAX_PORTS])
+{
+    return run_oracle(&k->call, k->wide, out);
+}
+
+static double tolerance_of(const struct op_def *def, const struct call *c)
+{
+    double length = def->length ? def->length(c) : 1;
+    return def->tolerance * sqrt(length < 1 ? 1 : length) * 1.1920929e-7;
+}
+
+static void compare_port(const struct harness_case *k, int port, const void *got, const void *want,
+                         struct harness_result *r)
+{
+    const struct call_shape *s = &k->call.out[port];
+    const char *name = k->call.sig->out[port].name;
+    int64_t n = call_elements(s);
+    double tolerance = tolerance_of(op_def_of(&k->call), &k->call), square = 0;
+    if (s->dtype != CALL_F32) {
+        int bytes = call_dtype_size(s->dtype);
+        for (int64_t e = 0; e < n; e++) {
+            if (memcmp((const char *)got + e * bytes, (const char *)want + e * bytes, (size_t)bytes)) {
+                r->error = INFINITY;
+                snprintf(r->where, sizeof r->where, "%s[%lld] differs", name, (long long)e);
+                return;
+            }
+        }
+        return;
+    }
+    const double *w = want;
+    const float *g = got;
+    for (int64_t e = 0; e < n; e++)
+        square += w[e] * w[e];
+    double rms = sqrt(square / (double)n);
+    for (int64_t e = 0; e < n; e++) {
+        double scale = fabs(w[e]) > rms ? fabs(w[e]) : rms;
+        double bound = tolerance * scale + 1e-37;
+        double error = fabs(g[e] - w[e]) / bound;
+        if (tolerance == 0)
+            error = (double)(float)w[e] == g[e] ? 0 : INFINITY;
+        if (!(error <= r->error)) {
+            r->error = isnan(error) ? INFINITY : error;
+            snprintf(r->where, sizeof r->where, "%s[%lld] is %.9g, should be %.9g", name, (long long)e, g[e], w[e]);
+        }
+    }
+}
+
+enum rote_status harness_check(struct rote_device *dev, const struct harness_case *k, const char *variant,
+                               void *const want[CALL_MAX_PORTS], struct harness_result *r)
+{
+    enum rote_status st = ROTE_OK;
+    const struct call *c = &k->call;
+    struct op_inst *inst = NULL;
+    struct rt_mem *own[2 * CALL_MAX_PORTS + 1] = {0};
+    size_t n_own = 0;
+    void *got = NULL;
+    *r = (struct harness_result){0};
+    st = op_inst_new(dev, c, variant, &inst);
+    if (st == ROTE_EUNSUPPORTED)
+        return ROTE_OK;
+    TRY(st);
+    r->ran = true;
+    for (int i = 0; i < c->sig->n_in; i++) {
+        if (!bound(c, i))
+            continue;
+        TRY(rt_mem_new(dev, op_bytes(&c->in[i]), c->sig->in[i].name, &own[n_own]));
+        inst->in[i] = own[n_own++];
+        TRY(rt_write(inst->in[i], 0, k->in[i], op_bytes(&c->in[i])));
+    }
+    for (int i = 0; i < c->sig->n_out; i++) {
+        int same = call_in(c, c->sig->out[i].name);
+        if (same >= 0) {
+            inst->out[i] = inst->in[same];
+            continue;
+        }
+        TRY(rt_mem_new(dev, op_bytes(&c->out[i]), c->sig->out[i].name, &own[n_own]));
+        inst->out[i] = own[n_own++];
+        TRY(rt_fill(inst->out[i], 0x7fc0dead)); /* a NaN */
+    }
+    if (inst->workspace_bytes) {
+        TRY(rt_mem_new(dev, inst->workspace_bytes, "workspace", &own[n_own]));
+        inst->workspace = own[n_own++];
+        TRY(rt_fill(inst->workspace, 0x7fc0dead));
+    }
+    TRY(op_inst_run(inst));
+    for (int i = 0; i < c->sig->n_out; i++) {
+        TRY(base_alloc(&got, (size_t)op_bytes(&c->out[i]), 1));
+        TRY(rt_read(inst->out[i], 0, got, op_bytes(&c->out[i])));
+        compare_port(k, i, got, want[i], r);
+        base_free(got);
+        got = NULL;
+    }
+out:
+    if (inst)
+        rt_finish(dev);
+    op_inst_free(inst);
+    for (size_t i = 0; i < n_own; i++)
+        rt_mem_free(own[i]);
+    base_free(got);
+    return st;
+}

@@ -1,0 +1,150 @@
+/* Every operator x case x variant of the registry against the float64 oracle, on
+ * one device; then every gradient by finite differences. ROTE_TEST_DEVICE selects
+ * the device, ROTE_TEST_SMALL=n leaves out cases above n operations. */
+#include <check.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "harness.h"
+
+#define GRADIENT_TOLERANCE 1e-5
+
+static struct rote_device *dev;
+static double most_work;
+
+static double work_of(const struct op_def *def, const struct call *c)
+{
+    return def->flops ? def->flops(c) : (double)call_elements(&c->out[0]);
+}
+
+static size_t variants_of(const struct op_def *def, const char *name[16])
+{
+    size_t n = 0;
+    for (const struct op_variant *const *v = def->variants; *v; v++)
+        name[n++] = (*v)->name;
+    name[n++] = "host";
+    return n;
+}
+
+struct tally {
+    int ran, left_out;
+    double worst;
+};
+
+static void check_case(const struct op_def *def, const char *words, const char *const *variant, size_t variants,
+                       struct tally *tally)
+{
+    struct harness_case k;
+    void *want[CALL_MAX_PORTS] = {0};
+    enum rote_status st = harness_case_new(def, words, 17, &k);
+    ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
+    if (work_of(def, &k.call) <= most_work) {
+        st = harness_reference(&k, want);
+        ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
+        for (size_t v = 0; v < variants; v++) {
+            struct harness_result r;
+            st = harness_check(dev, &k, variant[v], want, &r);
+            ck_assert_msg(!st, "%s/%s %s: %s", def->sig.name, variant[v], words, rote_error_detail());
+            ck_assert_msg(r.error <= 1, "%s/%s %s: %.3g times the tolerance: %s", def->sig.name, variant[v], words,
+                          r.error, r.where);
+            tally[v].ran += r.ran;
+            tally[v].left_out += !r.ran;
+            if (r.error > tally[v].worst)
+                tally[v].worst = r.error;
+        }
+    }
+    harness_outputs_free(want);
+    harness_case_free(&k);
+}
+
+START_TEST(operator_matches_reference)
+{
+    size_t count;
+    const struct op_def *def = op_list(&count)[_i];
+    const char *variant[16];
+    size_t variants = variants_of(def, variant);
+    struct tally tally[16] = {{0}};
+    const char *only = getenv("ROTE_TEST_OP");
+    if (only && *only && strcmp(only, def->sig.name))
+        return;
+    ck_assert_msg(def->cases && def->cases[0], "%s has no cases", def->sig.name);
+    for (const char *const *words = def->cases; *words; words++)
+        check_case(def, *words, variant, variants, tally);
+    for (size_t v = 0; v < variants; v++) {
+        printf("  %-24s %-10s %3d cases, %d not taken, worst %.3f of tolerance\n", def->sig.name, variant[v],
+               tally[v].ran, tally[v].left_out, tally[v].worst);
+        ck_assert_msg(tally[v].ran > 0 || most_work < 1e9, "%s/%s: no case was executed", def->sig.name, variant[v]);
+        ck_assert_msg(strcmp(variant[v], "tile") || tally[v].left_out == 0, "%s/tile leaves cases to others",
+                      def->sig.name);
+    }
+    fflush(stdout);
+}
+END_TEST
+
+START_TEST(gradient_matches_differences)
+{
+    size_t count;
+    const struct op_def *def = op_list(&count)[_i];
+    double worst = 0;
+    int compared = 0;
+    if (!def->grads)
+        return;
+    for (const char *const *words = def->cases; *words; words++) {
+        struct harness_case k;
+        double error;
+        int n;
+        enum rote_status st = harness_case_new(def, *words, 23, &k);
+        ck_assert_msg(!st, "%s %s: %s", def->sig.name, *words, rote_error_detail());
+        if (work_of(def, &k.call) <= 2e5) {
+            st = harness_gradient(&k, &error, &n);
+            ck_assert_msg(!st, "%s %s: %s", def->sig.name, *words, rote_error_detail());
+            ck_assert_msg(error <= GRADIENT_TOLERANCE, "%s %s: relative error %.3g", def->sig.name, *words, error);
+            worst = error > worst ? error : worst;
+            compared += n;
+        }
+        harness_case_free(&k);
+    }
+    bool passes_only = true;
+    for (const char *const *g = def->grads; *g; g++)
+        passes_only = passes_only && strchr(*g, '=');
+    ck_assert_msg(compared > 0 || passes_only, "%s: no derivative was compared", def->sig.name);
+    printf("  %-24s gradient   %4d derivatives, worst relative error %.2g\n", def->sig.name, compared, worst);
+    fflush(stdout);
+}
+END_TEST
+
+static void warn(void *user, const char *message)
+{
+    (void)user;
+    fprintf(stderr, "warning: %s\n", message);
+}
+
+int main(void)
+{
+    size_t count;
+    const char *small = getenv("ROTE_TEST_SMALL");
+    most_work = small ? atof(small) : 1e12;
+    rote_set_warning_handler(warn, NULL);
+    if (rt_open(getenv("ROTE_TEST_DEVICE"), &dev)) {
+        fprintf(stderr, "%s\n", rote_error_detail());
+        return 1;
+    }
+    printf("device %s, driver %s\n", rt_facts_of(dev)->id, rt_facts_of(dev)->driver);
+    op_list(&count);
+    Suite *suite = suite_create("operators");
+    TCase *forward = tcase_create("reference"), *gradient = tcase_create("gradient");
+    tcase_set_timeout(forward, 0);
+    tcase_set_timeout(gradient, 0);
+    tcase_add_loop_test(forward, operator_matches_reference, 0, (int)count);
+    tcase_add_loop_test(gradient, gradient_matches_differences, 0, (int)count);
+    suite_add_tcase(suite, forward);
+    if (!getenv("ROTE_TEST_SMALL"))
+        suite_add_tcase(suite, gradient);
+    SRunner *runner = srunner_create(suite);
+    srunner_set_fork_status(runner, CK_NOFORK); /* OpenCL does not survive a fork */
+    srunner_run_all(runner, CK_NORMAL);
+    int failed = srunner_ntests_failed(runner);
+    srunner_free(runner);
+    rt_close(dev);
+    return failed ? 1 : 0;
+}

@@ -1,0 +1,30 @@
+/* The command line: one cmd_<name>.c a subcommand, over the public API only. */
+#ifndef ROTE_CLI_H
+#define ROTE_CLI_H
+
+#include "rote/status.h"
+
+/* Exit codes, the same for every subcommand. */
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_LOST = 3 };
+
+struct command {
+    const char *name, *summary;
+    int (*run)(int argc, char **argv); /* argv[0] is the subcommand's name */
+};
+extern const struct command commands[];
+extern const int command_count;
+
+int cmd_devices(int argc, char **argv);
+int cmd_version(int argc, char **argv);
+
+/* Prints "rote COMMAND: detail" and gives the exit code that belongs to status. */
+int cli_fail(const char *command, enum rote_status status);
+/* A usage error in words; gives EXIT_USAGE. */
+int cli_usage(const char *command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* getopt_long met a flag that is not there: names the nearest of `options`. */
+struct option;
+int cli_unknown_flag(const char *command, const char *given, const struct option *options);
+/* The candidate nearest to word, or NULL. */
+const char *cli_nearest(const char *word, const char *const *names, int count);
+
+#endif
