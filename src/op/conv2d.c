@@ -1,0 +1,258 @@
+/* Two-dimensional convolution and its two gradients: shape rules and cases. Each is
+ * a product or a filter gradient in the sense of conv2d_geometry.h. */
+#include <math.h>
+
+#include "op/conv2d_geometry.h"
+#include "ref/ref.h"
+
+#define BIG 1e6
+
+static const struct call_attr attrs[] = {
+    {"stride_h", ATTR_INT, 1, 1, BIG, false, NULL, "rows from window to window"},
+    {"stride_w", ATTR_INT, 1, 1, BIG, false, NULL, "columns from window to window"},
+    {"pad_h", ATTR_INT, 0, 0, BIG, false, NULL, "rows of zeros above and below"},
+    {"pad_w", ATTR_INT, 0, 0, BIG, false, NULL, "columns of zeros left and right"},
+    {"dilation_h", ATTR_INT, 1, 1, BIG, false, NULL, "rows between window taps"},
+    {"dilation_w", ATTR_INT, 1, 1, BIG, false, NULL, "columns between window taps"},
+    {"groups", ATTR_INT, 1, 1, BIG, false, NULL, "channels and filters in that many separate groups"},
+};
+
+static const struct call_port fwd_in[] = {
+    {"x", "HWNC", CALL_F32, 0, "input"},
+    {"w", "RSCK", CALL_F32, 0, "filters, C being the channels of a group"},
+};
+static const struct call_port fwd_out[] = {{"y", "PQNK", CALL_F32, 0, "output"}};
+static const struct call_port data_in[] = {
+    {"dy", "PQNK", CALL_F32, 0, "gradient of y"},
+    {"w", "RSCK", CALL_F32, 0, "filters"},
+    {"x", "HWNC", CALL_F32, PORT_SHAPE_ONLY, "shape of the input"},
+};
+static const struct call_port data_out[] = {{"dx", "HWNC", CALL_F32, 0, "gradient of x"}};
+static const struct call_port filter_in[] = {
+    {"x", "HWNC", CALL_F32, 0, "input"},
+    {"dy", "PQNK", CALL_F32, 0, "gradient of y"},
+    {"w", "RSCK", CALL_F32, PORT_SHAPE_ONLY, "shape of the filters"},
+};
+static const struct call_port filter_out[] = {{"dw", "RSCK", CALL_F32, 0, "gradient of w"}};
+
+/* y's shape from x and w, with every check. */
+static enum rote_status output_shape(const struct call *c, const int64_t *x, const int64_t *w, int64_t y[4])
+{
+    int64_t groups = call_int(c, "groups");
+    if (w[2] * groups != x[3])
+        return op_shape_error(c, "x has %lld channels, but w has %lld in each of %lld groups", (long long)x[3],
+                              (long long)w[2], (long long)groups);
+    if (w[3] % groups)
+        return op_shape_error(c, "%lld filters do not divide into %lld groups", (long long)w[3], (long long)groups);
+    int64_t span_h = (w[0] - 1) * call_int(c, "dilation_h") + 1, span_w = (w[1] - 1) * call_int(c, "dilation_w") + 1;
+    int64_t room_h = x[0] + 2 * call_int(c, "pad_h") - span_h, room_w = x[1] + 2 * call_int(c, "pad_w") - span_w;
+    if (room_h < 0 || room_w < 0)
+        return op_shape_error(c, "a window of %lldx%lld (dilation included) is larger than the padded image %lldx%lld",
+                              (long long)span_h, (long long)span_w, (long long)(room_h + span_h),
+                              (long long)(room_w + span_w));
+    for (int i = 0; i < 4; i++)
+        if (x[i] > INT32_MAX || w[i] > INT32_MAX)
+            return op_shape_error(c, "a dimension is above 2^31 - 1");
+    y[0] = room_h / call_int(c, "stride_h") + 1;
+    y[1] = room_w / call_int(c, "stride_w") + 1;
+    y[2] = x[2];
+    y[3] = w[3];
+    return ROTE_OK;
+}
+
+static enum rote_status infer_fwd(struct call *c)
+{
+    int64_t y[4];
+    enum rote_status st = output_shape(c, c->in[0].dim, c->in[1].dim, y);
+    if (!st)
+        op_set_out(c, 0, 4, y);
+    return st;
+}
+
+static enum rote_status check_dy(const struct call *c, const int64_t *x, const int64_t *w, const int64_t *dy)
+{
+    int64_t y[4];
+    enum rote_status st = output_shape(c, x, w, y);
+    for (int i = 0; !st && i < 4; i++)
+        if (y[i] != dy[i])
+            st = op_shape_error(c, "dy is %lldx%lldx%lldx%lld, but y is %lldx%lldx%lldx%lld", (long long)dy[0],
+                                (long long)dy[1], (long long)dy[2], (long long)dy[3], (long long)y[0], (long long)y[1],
+                                (long long)y[2], (long long)y[3]);
+    return st;
+}
+
+static enum rote_status infer_data(struct call *c)
+{
+    enum rote_status st = check_dy(c, c->in[2].dim, c->in[1].dim, c->in[0].dim);
+    if (!st)
+        op_set_out(c, 0, 4, c->in[2].dim);
+    return st;
+}
+
+static enum rote_status infer_filter(struct call *c)
+{
+    enum rote_status st = check_dy(c, c->in[0].dim, c->in[2].dim, c->in[1].dim);
+    if (!st)
+        op_set_out(c, 0, 4, c->in[2].dim);
+    return st;
+}
+
+/* The forward product; the filter gradient has the same geometry. */
+static struct conv2d_geometry geometry(const struct call *c, const int64_t *x, const int64_t *w, const int64_t *y)
+{
+    int64_t groups = call_int(c, "groups");
+    return (struct conv2d_geometry){
+        .N = x[2], .H = x[0], .W = x[1], .C = w[2], .P = y[0], .Q = y[1], .K = w[3] / groups, .R = w[0], .S = w[1],
+        .groups = groups, .mul_h = call_int(c, "stride_h"), .mul_w = call_int(c, "stride_w"),
+        .step_h = call_int(c, "dilation_h"), .step_w = call_int(c, "dilation_w"), .off_h = -call_int(c, "pad_h"),
+        .off_w = -call_int(c, "pad_w"), .div_h = 1, .div_w = 1,
+    };
+}
+
+static struct conv2d_geometry geometry_fwd(const struct call *c)
+{
+    return geometry(c, c->in[0].dim, c->in[1].dim, c->out[0].dim);
+}
+
+static struct conv2d_geometry geometry_filter(const struct call *c)
+{
+    return geometry(c, c->in[0].dim, c->in[2].dim, c->in[1].dim);
+}
+
+/* dx as a product of dy with the transposed filter. */
+static struct conv2d_geometry geometry_data(const struct call *c)
+{
+    struct conv2d_geometry f = geometry(c, c->in[2].dim, c->in[1].dim, c->in[0].dim);
+    return (struct conv2d_geometry){
+        .N = f.N, .H = f.P, .W = f.Q, .C = f.K, .P = f.H, .Q = f.W, .K = f.C, .R = f.R, .S = f.S, .groups = f.groups,
+        .mul_h = 1, .mul_w = 1, .step_h = -f.step_h, .step_w = -f.step_w, .off_h = -f.off_h, .off_w = -f.off_w,
+        .div_h = f.mul_h, .div_w = f.mul_w, .transposed = true,
+    };
+}
+
+#define VARIANT(pass, kind, name)                                               \
+    static enum rote_status prepare_##pass##_##name(struct op_inst *inst)       \
+    {                                                                           \
+        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
+        return conv2d_##kind##_##name##_prepare(inst, &g);                      \
+    }                                                                           \
+    static enum rote_status enqueue_##pass##_##name(struct op_inst *inst)       \
+    {                                                                           \
+        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
+        return conv2d_##kind##_##name(inst, &g, (struct conv2d_ports){0, 1});   \
+    }                                                                           \
+    static const struct op_variant name##_##pass = {#name, NULL, prepare_##pass##_##name, enqueue_##pass##_##name};
+
+VARIANT(fwd, product, tile)
+VARIANT(fwd, product, clblast)
+VARIANT(data, product, tile)
+VARIANT(data, product, clblast)
+VARIANT(filter, filter, tile)
+VARIANT(filter, filter, clblast)
+
+static double length_fwd(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_fwd(c);
+    return (double)(g.R * g.S * g.C);
+}
+
+static double length_data(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_data(c);
+    return (double)(g.R * g.S * g.C);
+}
+
+static double length_filter(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_filter(c);
+    return (double)(g.P * g.Q * g.N);
+}
+
+static double flops(const struct conv2d_geometry *g)
+{
+    return 2.0 * (double)(g->P * g->Q * g->N) * (double)(g->R * g->S * g->C) * (double)(g->K * g->groups);
+}
+
+static double flops_fwd(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_fwd(c);
+    return flops(&g);
+}
+
+static double flops_data(const struct call *c)
+{
+    struct conv2d_geometry g = geometry(c, c->in[2].dim, c->in[1].dim, c->in[0].dim);
+    return flops(&g);
+}
+
+static double flops_filter(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_filter(c);
+    return flops(&g);
+}
+
+/* x, w, the y that follows, attributes: each line serves all three passes. */
+#define CASES(X)                                                                           \
+    X("1x1x1x1", "1x1x1x1", "1x1x1x1", "")                                                 \
+    X("5x7x2x3", "3x3x3x4", "5x7x2x4", "pad_h=1 pad_w=1")                                  \
+    X("7x5x1x31", "3x3x31x33", "7x5x1x33", "pad_h=1 pad_w=1")                              \
+    X("4x4x7x33", "3x3x33x65", "4x4x7x65", "pad_h=1 pad_w=1")                              \
+    X("6x6x33x3", "3x3x3x64", "6x6x33x64", "pad_h=1 pad_w=1")                              \
+    X("9x8x3x5", "5x5x5x17", "9x8x3x17", "pad_h=2 pad_w=2")                                \
+    X("8x9x2x7", "3x3x7x31", "4x5x2x31", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")          \
+    X("9x9x3x13", "1x1x13x66", "5x5x3x66", "stride_h=2 stride_w=2")                        \
+    X("11x10x2x3", "3x3x3x5", "3x2x2x5", "stride_h=3 stride_w=3 dilation_h=2 dilation_w=2") \
+    X("7x7x2x4", "3x3x4x8", "7x7x2x8", "pad_h=2 pad_w=2 dilation_h=2 dilation_w=2")        \
+    X("5x6x3x6", "3x3x3x10", "5x6x3x10", "pad_h=1 pad_w=1 groups=2")                       \
+    X("6x5x2x33", "3x3x1x33", "6x5x2x33", "pad_h=1 pad_w=1 groups=33")                     \
+    X("7x8x2x12", "3x3x4x27", "4x4x2x27", "pad_h=1 pad_w=1 stride_h=2 stride_w=2 groups=3") \
+    X("1x31x5x9", "1x3x9x16", "1x31x5x16", "pad_w=2 dilation_w=2")                         \
+    X("1x64x2x1", "1x8x1x7", "1x15x2x7", "stride_w=4 pad_w=0")                             \
+    X("3x3x31x64", "1x1x64x63", "3x3x31x63", "")                                           \
+    X("2x2x32x130", "1x1x130x1", "2x2x32x1", "")                                           \
+    X("4x4x64x64", "3x3x64x64", "4x4x64x64", "pad_h=1 pad_w=1")                            \
+    X("2x3x5x67", "2x3x67x128", "1x1x5x128", "")                                           \
+    X("3x4x2x5", "3x3x5x6", "5x6x2x6", "pad_h=2 pad_w=2")
+
+#define FWD_CASE(x, w, y, a) "x=" x " w=" w " " a,
+#define DATA_CASE(x, w, y, a) "dy=" y " w=" w " x=" x " " a,
+#define FILTER_CASE(x, w, y, a) "x=" x " dy=" y " w=" w " " a,
+
+#define ATTRS attrs, (int)COUNT_OF(attrs)
+
+const struct op_def op_conv2d_fwd = {
+    .sig = {"conv2d_fwd", fwd_in, fwd_out, 2, 1, ATTRS},
+    .text = "y[p,q,n,k] = sum over r,s,c of x[p*stride+r*dilation-pad, ..., n, c] * w[r,s,c,k]",
+    .infer = infer_fwd,
+    .ref = ref_conv2d_fwd,
+    .variants = (const struct op_variant *const[]){&tile_fwd, &clblast_fwd, NULL},
+    .grads = (const char *const[]){"conv2d_bwd_data", "conv2d_bwd_filter", NULL},
+    .length = length_fwd,
+    .tolerance = 4,
+    .flops = flops_fwd,
+    .cases = (const char *const[]){CASES(FWD_CASE) NULL},
+};
+
+const struct op_def op_conv2d_bwd_data = {
+    .sig = {"conv2d_bwd_data", data_in, data_out, 3, 1, ATTRS},
+    .text = "dx: the gradient of conv2d_fwd's x",
+    .infer = infer_data,
+    .ref = ref_conv2d_bwd_data,
+    .variants = (const struct op_variant *const[]){&tile_data, &clblast_data, NULL},
+    .length = length_data,
+    .tolerance = 4,
+    .flops = flops_data,
+    .cases = (const char *const[]){CASES(DATA_CASE) NULL},
+};
+
+const struct op_def op_conv2d_bwd_filter = {
+    .sig = {"conv2d_bwd_filter", filter_in, filter_out, 3, 1, ATTRS},
+    .text = "dw: the gradient of conv2d_fwd's w",
+    .infer = infer_filter,
+    .ref = ref_conv2d_bwd_filter,
+    .variants = (const struct op_variant *const[]){&tile_filter, &clblast_filter, NULL},
+    .length = length_filter,
+    .tolerance = 4,
+    .flops = flops_filter,
+    .cases = (const char *const[]){CASES(FILTER_CASE) NULL},
+};

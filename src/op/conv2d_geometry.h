@@ -1,0 +1,34 @@
+/* What convolution, linear and matmul share: all are a product (gather form, see
+ * cl/conv2d.cl) or a filter gradient, so that their variants are written once. */
+#ifndef OP_CONV2D_GEOMETRY_H
+#define OP_CONV2D_GEOMETRY_H
+
+#include "op/op.h"
+
+/* Sizes of a product: in [H][W][N][C·groups], filter [R][S][C][K·groups], out
+ * [P][Q][N][K·groups]; C and K per group. `transposed`: the filter's memory is
+ * [R][S][K][C·groups]. For a filter gradient in = x, out = dy. */
+struct conv2d_geometry {
+    int64_t N, H, W, C, P, Q, K, R, S, groups;
+    int64_t mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w;
+    bool transposed;
+};
+
+/* Products: ports of inst that hold in, filter and out. */
+struct conv2d_ports {
+    int in, filter; /* of a filter gradient: x and dy */
+};
+
+enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+enum rote_status conv2d_product_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+enum rote_status conv2d_filter_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+
+/* "-DVEC=16 -DNV=4 -DPT=6 -DMC=6" for this device and this many columns; *kt = VEC·NV. */
+void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt);
+
+#endif

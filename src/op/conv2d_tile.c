@@ -1,0 +1,129 @@
+/* The tile variant: packs the filter into panels in its workspace, then one kernel
+ * with register tiles; the filter gradient in splits that are reduced in order.
+ * Workspace of a product: [zeros: C floats, for rows outside the image][panels]. */
+#include "op/conv2d_geometry.h"
+
+#define ROUND_UP(a, b) (((a) + (b)-1) / (b) * (b))
+#define FILTER_CHUNK_ROWS 128
+#define FILTER_WORKSPACE ((uint64_t)64 << 20)
+
+void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt)
+{
+    int vec = f->native_float >= 16 ? 16 : f->native_float >= 8 ? 8 : 4;
+    int most = vec == 16 ? 4 : 2, nv = most;
+    int64_t vectors = (columns + vec - 1) / vec;
+    while (nv > 1 && vectors % nv)
+        nv--;
+    if (nv == 1 && vectors > 1) /* an odd count: padding beats one narrow panel after another */
+        nv = vectors < most ? (int)vectors : most;
+    *kt = (int64_t)vec * nv;
+    snprintf(out, cap, "-DVEC=%d -DNV=%d -DPT=6 -DMC=6", vec, nv);
+}
+
+/* An even share for the cores, no more groups than there is work. */
+static size_t work_items(const struct op_inst *inst, int64_t tiles)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    int64_t items = (int64_t)f->compute_units * (f->cls == RT_CPU ? 8 : 64);
+    return (size_t)(items < tiles ? items : tiles);
+}
+
+static int64_t zeros(const struct conv2d_geometry *g)
+{
+    return ROUND_UP(g->C, 64);
+}
+
+static int64_t panel_rows(const struct conv2d_geometry *g, int64_t kt)
+{
+    return g->groups * ((g->K + kt - 1) / kt) * g->R * g->S * g->C;
+}
+
+enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    enum rote_status st = ROTE_OK;
+    char options[64];
+    int64_t kt;
+    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_product__tile", options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", options, &inst->kernel[2]));
+    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, kt) * kt);
+out:
+    return st;
+}
+
+enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
+{
+    enum rote_status st = ROTE_OK;
+    char options[64];
+    int64_t kt;
+    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
+    size_t pack = (size_t)panel_rows(g, kt), pack_local = op_group_1d(inst) < 16 ? 1 : 16;
+    size_t zero = (size_t)zeros(g), one = 1;
+    uint64_t panels_at = (uint64_t)zeros(g);
+    int64_t panels = (g->K + kt - 1) / kt, tiles = (g->P * g->Q * g->N + 5) / 6 * panels * g->groups;
+    size_t items = work_items(inst, tiles);
+    if (rt_kernel_max_group(inst->kernel[1]) < pack_local)
+        pack_local = 1;
+    TRY(rt_run(inst->kernel[2], 1, &zero, NULL, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
+    TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
+               (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
+    TRY(rt_run(inst->kernel[0], 1, &items, &one, "mmmliiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
+               panels_at, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->R,
+               (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
+               (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w));
+out:
+    return st;
+}
+
+/* Enough units for the cores, chunks of rows worth the accumulators' way to memory,
+ * and partial sums within bounds. */
+static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geometry *g, int64_t kt)
+{
+    int64_t panels = (g->K + kt - 1) / kt * g->groups, rows = g->P * g->Q * g->N;
+    int64_t want = (int64_t)work_items(inst, INT64_MAX), splits = (want + panels - 1) / panels;
+    int64_t bytes = 4 * g->R * g->S * g->C * g->K * g->groups, most_rows = rows / FILTER_CHUNK_ROWS;
+    int64_t most_bytes = (int64_t)FILTER_WORKSPACE / bytes;
+    if (splits > most_rows)
+        splits = most_rows;
+    if (splits > most_bytes)
+        splits = most_bytes;
+    return splits < 1 ? 1 : splits;
+}
+
+enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    enum rote_status st = ROTE_OK;
+    char options[64];
+    int64_t kt;
+    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_filter__tile", options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", options, &inst->kernel[1]));
+    int64_t splits = filter_splits(inst, g, kt);
+    if (splits > 1)
+        inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);
+out:
+    return st;
+}
+
+enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
+{
+    enum rote_status st = ROTE_OK;
+    char options[64];
+    int64_t kt;
+    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
+    int64_t splits = filter_splits(inst, g, kt);
+    size_t items = work_items(inst, splits * g->groups * ((g->K + kt - 1) / kt)), one = 1;
+    size_t n = (size_t)(g->R * g->S * g->C * g->K * g->groups);
+    struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
+    TRY(rt_run(inst->kernel[0], 1, &items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
+               (int)splits, FILTER_CHUNK_ROWS, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
+               (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
+               (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
+    if (splits > 1) {
+        size_t local = rt_kernel_max_group(inst->kernel[1]) >= 64 ? 64 : 1;
+        TRY(rt_run(inst->kernel[1], 1, &n, &local, "mmil", inst->workspace, inst->out[0], (int)splits, (uint64_t)n));
+    }
+out:
+    return st;
+}
