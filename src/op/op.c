@@ -36,9 +36,8 @@ uint64_t op_bytes(const struct call_shape *s)
 
 size_t op_group_1d(const struct op_inst *inst)
 {
-    const struct rt_facts *f = rt_facts_of(inst->dev);
-    size_t want = f->cls == RT_CPU ? 16 : 64;
-    uint64_t most = f->max_work_group;
+    const size_t want = 64;
+    uint64_t most = rt_facts_of(inst->dev)->max_work_group;
     if (inst->kernel[0] && rt_kernel_max_group(inst->kernel[0]) < most)
         most = rt_kernel_max_group(inst->kernel[0]);
     return want < most ? want : (size_t)most;

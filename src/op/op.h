@@ -91,7 +91,7 @@ uint64_t op_bytes(const struct call_shape *s);
 /* Shape rules' helpers: each sets the error detail naming operator and port. */
 enum rote_status op_shape_error(const struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void op_set_out(struct call *c, int port, int rank, const int64_t *dims);
-/* A one-dimensional launch over n items, work-group size by device class. */
+/* The work-group size of one-dimensional launches: 64 or what the device allows. */
 size_t op_group_1d(const struct op_inst *inst);
 
 #endif

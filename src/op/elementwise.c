@@ -1,0 +1,28 @@
+#include "op/elementwise.h"
+
+enum rote_status elementwise_infer(struct call *c)
+{
+    const struct call_shape *a = &c->in[0];
+    for (int i = 1; i < c->sig->n_in; i++)
+        for (int d = 0; d < a->rank; d++)
+            if (c->in[i].dim[d] != a->dim[d])
+                return op_shape_error(c, "%s and %s differ in dimension %c: %lld and %lld", c->sig->in[0].name,
+                                      c->sig->in[i].name, c->sig->in[0].dims[d], (long long)a->dim[d],
+                                      (long long)c->in[i].dim[d]);
+    op_set_out(c, 0, a->rank, a->dim);
+    return ROTE_OK;
+}
+
+size_t elementwise_items(const struct op_inst *inst)
+{
+    return (size_t)((call_elements(&inst->call.in[0]) + 3) / 4);
+}
+
+enum rote_status elementwise_run(struct op_inst *inst)
+{
+    size_t global = elementwise_items(inst), local = op_group_1d(inst);
+    uint64_t n = (uint64_t)call_elements(&inst->call.in[0]);
+    if (inst->call.sig->n_in == 1)
+        return rt_run(inst->kernel[0], 1, &global, &local, "lmm", n, inst->in[0], inst->out[0]);
+    return rt_run(inst->kernel[0], 1, &global, &local, "lmmm", n, inst->in[0], inst->in[1], inst->out[0]);
+}

@@ -1,0 +1,48 @@
+/* Gaussian error linear unit (exact). */
+#include "op/elementwise.h"
+#include "ref/ref.h"
+
+static const struct call_port x_port[] = {{"x", "HWNC", CALL_F32, 0, "input"}};
+static const struct call_port y_port[] = {{"y", "HWNC", CALL_F32, 0, "output, shaped as x"}};
+static const struct call_port bwd_in[] = {
+    {"x", "HWNC", CALL_F32, 0, "the forward input"},
+    {"dy", "HWNC", CALL_F32, 0, "gradient of y"},
+};
+static const struct call_port dx_port[] = {{"dx", "HWNC", CALL_F32, 0, "gradient of x"}};
+
+static enum rote_status prepare_fwd(struct op_inst *inst)
+{
+    return rt_kernel_new(inst->dev, "gelu", "gelu_fwd__plain", NULL, &inst->kernel[0]);
+}
+
+static enum rote_status prepare_bwd(struct op_inst *inst)
+{
+    return rt_kernel_new(inst->dev, "gelu", "gelu_bwd__plain", NULL, &inst->kernel[0]);
+}
+
+static const struct op_variant plain_fwd = {"plain", NULL, prepare_fwd, elementwise_run};
+static const struct op_variant plain_bwd = {"plain", NULL, prepare_bwd, elementwise_run};
+
+const struct op_def op_gelu_fwd = {
+    .sig = {"gelu_fwd", x_port, y_port, 1, 1, NULL, 0},
+    .text = "y = x * Phi(x), Phi the standard normal distribution",
+    .infer = elementwise_infer,
+    .tolerance = 4,
+    .ref = ref_gelu_fwd,
+    .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
+    .grads = (const char *const[]){"gelu_bwd", NULL},
+    .cases = (const char *const[]){"x=1x1x1x1", "x=1x2x3x5", "x=3x5x7x31", "x=2x2x2x32", "x=1x1x63x65", "x=4x4x33x64",
+                                   "x=7x11x13x17", NULL},
+};
+
+const struct op_def op_gelu_bwd = {
+    .sig = {"gelu_bwd", bwd_in, dx_port, 2, 1, NULL, 0},
+    .text = "dx = dy * (Phi(x) + x * phi(x))",
+    .infer = elementwise_infer,
+    .tolerance = 4,
+    .ref = ref_gelu_bwd,
+    .variants = (const struct op_variant *const[]){&plain_bwd, NULL},
+    .cases = (const char *const[]){"x=1x1x1x1 dy=1x1x1x1", "x=1x2x3x5 dy=1x2x3x5", "x=3x5x7x31 dy=3x5x7x31",
+                                   "x=2x2x2x32 dy=2x2x2x32", "x=1x1x63x65 dy=1x1x63x65", "x=7x11x13x17 dy=7x11x13x17",
+                                   NULL},
+};

@@ -1,0 +1,21 @@
+#include "ref/ref.h"
+
+void ref_bias_fwd(const struct call *c, void *const *in, void *const *out)
+{
+    const double *x = in[0], *b = in[1];
+    double *y = out[0];
+    int64_t channels = c->in[1].dim[0];
+    for (int64_t i = 0; i < call_elements(&c->in[0]); i++)
+        y[i] = x[i] + b[i % channels];
+}
+
+void ref_bias_bwd(const struct call *c, void *const *in, void *const *out)
+{
+    const double *dy = in[0];
+    double *db = out[0];
+    int64_t channels = c->in[1].dim[0];
+    for (int64_t k = 0; k < channels; k++)
+        db[k] = 0;
+    for (int64_t i = 0; i < call_elements(&c->in[0]); i++)
+        db[i % channels] += dy[i];
+}
