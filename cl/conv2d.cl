@@ -19,9 +19,8 @@
  * before the next panel, so that a panel stays in its core's cache. Accumulation is
  * float32 by fma in the order tap, channel: independent of batch and panel count. */
 
-#ifndef VEC
-#define VEC 4 /* 1, 4, 8, 16: the device's native vector */
-#endif
+#include "common/vec.clh" /* VEC: the device's native vector */
+
 #ifndef NV
 #define NV 2 /* 1..4 */
 #endif
@@ -32,24 +31,6 @@
 #define MC 6 /* channels of a tile in the filter gradient */
 #endif
 #define KT (NV * VEC)
-
-#if VEC == 1
-typedef float vecf;
-#define VLOAD(p) (*(p))
-#define VSTORE(v, p) (*(p) = (v))
-#elif VEC == 4
-typedef float4 vecf;
-#define VLOAD(p) vload4(0, p)
-#define VSTORE(v, p) vstore4(v, 0, p)
-#elif VEC == 8
-typedef float8 vecf;
-#define VLOAD(p) vload8(0, p)
-#define VSTORE(v, p) vstore8(v, 0, p)
-#else
-typedef float16 vecf;
-#define VLOAD(p) vload16(0, p)
-#define VSTORE(v, p) vstore16(v, 0, p)
-#endif
 
 #define UNROLL _Pragma("unroll")
 
@@ -170,29 +151,11 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
         UNROLL for (int i = 0; i < PT; i++) {
             if (first + i < rows) {
                 global float *o = out + (first + i) * out_row + (long)g * K + panel * KT;
-                UNROLL for (int v = 0; v < NV; v++) {
-                    if (left >= (v + 1) * VEC) {
-                        VSTORE(acc[i][v], o + v * VEC);
-                    } else {
-                        float t[VEC];
-                        VSTORE(acc[i][v], t);
-                        for (int j = 0; j < left - v * VEC; j++)
-                            o[v * VEC + j] = t[j];
-                    }
-                }
+                UNROLL for (int v = 0; v < NV; v++)
+                    vec_store(acc[i][v], o + v * VEC, left - v * VEC);
             }
         }
     }
-}
-
-vecf load_part(global const float *p, const int left)
-{
-    if (left >= VEC)
-        return VLOAD(p);
-    float t[VEC];
-    for (int j = 0; j < VEC; j++)
-        t[j] = j < left ? p[j] : 0.0f;
-    return VLOAD(t);
 }
 
 /* One chunk of rows of one (tap, channel tile, panel): acc over the pixels' samples. */
@@ -253,25 +216,17 @@ kernel void conv2d_filter__tile(global const float *restrict x, global const flo
                         UNROLL for (int v = 0; v < NV; v++)
                             acc[m][v] = chunk == first || c0 + m >= C
                                             ? (vecf)(0.0f)
-                                            : load_part(to + m * dy_row + v * VEC, left - v * VEC);
+                                            : vec_load(to + m * dy_row + v * VEC, left - v * VEC);
                     }
                     if (left >= KT) {
                         FILTER_ROWS(VLOAD(dr + v * VEC))
                     } else {
-                        FILTER_ROWS(load_part(dr + v * VEC, left - v * VEC))
+                        FILTER_ROWS(vec_load(dr + v * VEC, left - v * VEC))
                     }
                     UNROLL for (int m = 0; m < MC; m++) {
                         if (c0 + m < C) {
-                            UNROLL for (int v = 0; v < NV; v++) {
-                                float t[VEC];
-                                if (left >= (v + 1) * VEC) {
-                                    VSTORE(acc[m][v], to + m * dy_row + v * VEC);
-                                } else {
-                                    VSTORE(acc[m][v], t);
-                                    for (int j = 0; j < left - v * VEC; j++)
-                                        to[m * dy_row + v * VEC + j] = t[j];
-                                }
-                            }
+                            UNROLL for (int v = 0; v < NV; v++)
+                                vec_store(acc[m][v], to + m * dy_row + v * VEC, left - v * VEC);
                         }
                     }
                 }

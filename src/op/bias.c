@@ -37,12 +37,15 @@ static int64_t rows(const struct op_inst *inst)
 
 static enum rote_status prepare_fwd(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "bias", "bias_fwd__plain", NULL, &inst->kernel[0]);
+    char options[16];
+    op_vec_options(inst, channels(inst), options);
+    return rt_kernel_new(inst->dev, "bias", "bias_fwd__plain", options, &inst->kernel[0]);
 }
 
 static enum rote_status enqueue_fwd(struct op_inst *inst)
 {
-    size_t global[2] = {(size_t)(channels(inst) + 3) / 4, (size_t)(rows(inst) + 15) / 16};
+    size_t vec = (size_t)op_vec(inst, channels(inst));
+    size_t global[2] = {((size_t)channels(inst) + vec - 1) / vec, (size_t)(rows(inst) + 15) / 16};
     return rt_run(inst->kernel[0], 2, global, NULL, "mmmli", inst->in[0], inst->in[1], inst->out[0],
                   (uint64_t)rows(inst), (int)channels(inst));
 }

@@ -43,6 +43,20 @@ size_t op_group_1d(const struct op_inst *inst)
     return want < most ? want : (size_t)most;
 }
 
+int op_vec(const struct op_inst *inst, int64_t channels)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    int vec = f->cls != RT_CPU || f->native_float < 8 ? 4 : f->native_float < 16 ? 8 : 16;
+    while (vec > 4 && vec / 2 >= channels)
+        vec /= 2;
+    return vec;
+}
+
+void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16])
+{
+    snprintf(out, 16, "-DVEC=%d", op_vec(inst, channels));
+}
+
 static void release_kernels(struct op_inst *inst)
 {
     for (int i = 0; i < OP_MAX_KERNELS; i++) {

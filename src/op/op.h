@@ -93,5 +93,9 @@ enum rote_status op_shape_error(const struct call *c, const char *fmt, ...) __at
 void op_set_out(struct call *c, int port, int rank, const int64_t *dims);
 /* The work-group size of one-dimensional launches: 64 or what the device allows. */
 size_t op_group_1d(const struct op_inst *inst);
+/* The vector width of channel loops (cl/common/vec.clh): the native one on CPUs, 4 on
+ * GPUs, no wider than needed; and as options "-DVEC=8". */
+int op_vec(const struct op_inst *inst, int64_t channels);
+void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16]);
 
 #endif

@@ -10,8 +10,10 @@ static int parts_of(int64_t rows)
 enum rote_status reduce_rows_prepare(struct op_inst *inst, int64_t rows, int64_t columns)
 {
     enum rote_status st = ROTE_OK;
-    TRY(rt_kernel_new(inst->dev, "reduce", "reduce_rows_part", NULL, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "reduce", "reduce_rows_all", NULL, &inst->kernel[1]));
+    char options[16];
+    op_vec_options(inst, columns, options);
+    TRY(rt_kernel_new(inst->dev, "reduce", "reduce_rows_part", options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "reduce", "reduce_rows_all", options, &inst->kernel[1]));
     inst->workspace_bytes = 4 * (uint64_t)(parts_of(rows) * columns);
 out:
     return st;
@@ -21,7 +23,8 @@ enum rote_status reduce_rows_run(struct op_inst *inst, struct rt_mem *x, int64_t
 {
     enum rote_status st = ROTE_OK;
     int parts = parts_of(rows);
-    size_t global[2] = {(size_t)(columns + 3) / 4, (size_t)parts}, all = (size_t)columns;
+    size_t vec = (size_t)op_vec(inst, columns), all = (size_t)columns;
+    size_t global[2] = {(all + vec - 1) / vec, (size_t)parts};
     TRY(rt_run(inst->kernel[0], 2, global, NULL, "mmlii", x, inst->workspace, (uint64_t)rows, (int)columns, parts));
     TRY(rt_run(inst->kernel[1], 1, &all, NULL, "mmii", inst->workspace, inst->out[0], (int)columns, parts));
 out:

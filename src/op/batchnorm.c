@@ -1,0 +1,227 @@
+/* Batch normalisation: training, its gradient, evaluation. */
+#include "op/op.h"
+#include "ref/ref.h"
+
+static const struct call_attr attrs[] = {
+    {"eps", ATTR_FLOAT, 1e-5, 0, 1, false, NULL, "added to the variance"},
+    {"momentum", ATTR_FLOAT, 0.1, 0, 1, false, NULL, "weight of this batch in the running statistics"},
+};
+
+static const struct call_port fwd_in[] = {
+    {"x", "HWNC", CALL_F32, 0, "input"},
+    {"gamma", "C", CALL_F32, 0, "scale"},
+    {"beta", "C", CALL_F32, 0, "shift"},
+    {"running_mean", "C", CALL_F32, 0, "moving average of the means, updated in place"},
+    {"running_var", "C", CALL_F32, 0, "moving average of the unbiased variances, updated in place"},
+};
+static const struct call_port fwd_out[] = {
+    {"y", "HWNC", CALL_F32, 0, "output, shaped as x"},
+    {"mean", "C", CALL_F32, 0, "this batch's mean"},
+    {"rstd", "C", CALL_F32, 0, "1 / sqrt(this batch's biased variance + eps)"},
+    {"running_mean", "C", CALL_F32, 0, ""},
+    {"running_var", "C", CALL_F32, 0, ""},
+};
+static const struct call_port bwd_in[] = {
+    {"x", "HWNC", CALL_F32, 0, "the forward input"},  {"gamma", "C", CALL_F32, 0, "scale"},
+    {"mean", "C", CALL_F32, 0, "the forward mean"},   {"rstd", "C", CALL_F32, 0, "the forward rstd"},
+    {"dy", "HWNC", CALL_F32, 0, "gradient of y"},
+};
+static const struct call_port bwd_out[] = {
+    {"dx", "HWNC", CALL_F32, 0, "gradient of x"},
+    {"dgamma", "C", CALL_F32, 0, "gradient of gamma"},
+    {"dbeta", "C", CALL_F32, 0, "gradient of beta"},
+};
+static const struct call_port eval_out[] = {{"y", "HWNC", CALL_F32, 0, "output, shaped as x"}};
+
+static int64_t channels(const struct call *c)
+{
+    return c->in[0].dim[3];
+}
+
+static int64_t rows(const struct call *c)
+{
+    return call_elements(&c->in[0]) / channels(c);
+}
+
+static enum rote_status infer(struct call *c)
+{
+    for (int i = 0; i < c->sig->n_in; i++)
+        if (c->in[i].rank == 1 && c->in[i].dim[0] != channels(c))
+            return op_shape_error(c, "%s has %lld values for %lld channels", c->sig->in[i].name,
+                                  (long long)c->in[i].dim[0], (long long)channels(c));
+    if (channels(c) > INT32_MAX)
+        return op_shape_error(c, "more than 2^31 - 1 channels");
+    for (int i = 0; i < c->sig->n_out; i++) {
+        if (c->sig->out[i].dims[1])
+            op_set_out(c, i, 4, c->in[0].dim);
+        else
+            op_set_out(c, i, 1, &c->in[0].dim[3]);
+    }
+    return ROTE_OK;
+}
+
+static enum rote_status infer_fwd(struct call *c)
+{
+    if (rows(c) < 2)
+        return op_shape_error(c, "needs at least 2 values a channel to train; this batch has 1");
+    return infer(c);
+}
+
+static enum rote_status infer_bwd(struct call *c)
+{
+    for (int d = 0; d < 4; d++)
+        if (c->in[4].dim[d] != c->in[0].dim[d])
+            return op_shape_error(c, "dy and x differ in dimension %d", d);
+    return infer(c);
+}
+
+static int parts_of(const struct call *c)
+{
+    int64_t n = rows(c) / 64;
+    return n < 1 ? 1 : n > 64 ? 64 : (int)n;
+}
+
+static enum rote_status prepare(struct op_inst *inst, const char *const *kernels)
+{
+    enum rote_status st = ROTE_OK;
+    char options[16];
+    op_vec_options(inst, channels(&inst->call), options);
+    for (int i = 0; kernels[i]; i++)
+        TRY(rt_kernel_new(inst->dev, "batchnorm", kernels[i], options, &inst->kernel[i]));
+    if (kernels[1])
+        inst->workspace_bytes = 8 * (uint64_t)parts_of(&inst->call) * (uint64_t)channels(&inst->call);
+out:
+    return st;
+}
+
+static enum rote_status prepare_fwd(struct op_inst *inst)
+{
+    return prepare(inst, (const char *const[]){"batchnorm_moments", "batchnorm_merge", "batchnorm_apply", NULL});
+}
+
+static enum rote_status prepare_bwd(struct op_inst *inst)
+{
+    return prepare(inst,
+                   (const char *const[]){"batchnorm_bwd_sums", "batchnorm_bwd_merge", "batchnorm_bwd_apply", NULL});
+}
+
+static enum rote_status prepare_eval(struct op_inst *inst)
+{
+    return prepare(inst, (const char *const[]){"batchnorm_eval__plain", NULL});
+}
+
+struct grids {
+    size_t sums[2], merge, apply[2];
+    uint64_t rows;
+    int channels, parts;
+};
+
+static struct grids grids_of(const struct op_inst *inst)
+{
+    const struct call *c = &inst->call;
+    struct grids g = {.rows = (uint64_t)rows(c), .channels = (int)channels(c), .parts = parts_of(c)};
+    size_t vec = (size_t)op_vec(inst, channels(c)), vectors = ((size_t)channels(c) + vec - 1) / vec;
+    g.sums[0] = g.apply[0] = vectors;
+    g.sums[1] = (size_t)g.parts;
+    g.apply[1] = (size_t)(g.rows + 15) / 16;
+    g.merge = (size_t)g.channels;
+    return g;
+}
+
+static enum rote_status enqueue_fwd(struct op_inst *inst)
+{
+    enum rote_status st = ROTE_OK;
+    struct grids g = grids_of(inst);
+    struct rt_mem **in = inst->in, **out = inst->out;
+    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmlii", in[0], inst->workspace, g.rows, g.channels, g.parts));
+    TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmmmliiff", inst->workspace, out[1], out[2], out[3], out[4],
+               g.rows, g.channels, g.parts, call_float(&inst->call, "eps"), call_float(&inst->call, "momentum")));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmli", in[0], in[1], in[2], out[1], out[2], out[0], g.rows,
+               g.channels));
+out:
+    return st;
+}
+
+static enum rote_status enqueue_bwd(struct op_inst *inst)
+{
+    enum rote_status st = ROTE_OK;
+    struct grids g = grids_of(inst);
+    struct rt_mem **in = inst->in, **out = inst->out;
+    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmlii", in[0], in[2], in[3], in[4], inst->workspace, g.rows,
+               g.channels, g.parts));
+    TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmli", in[0], in[1], in[2], in[3], in[4], out[1], out[2],
+               out[0], g.rows, g.channels));
+out:
+    return st;
+}
+
+static enum rote_status enqueue_eval(struct op_inst *inst)
+{
+    struct grids g = grids_of(inst);
+    struct rt_mem **in = inst->in;
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmlif", in[0], in[1], in[2], in[3], in[4], inst->out[0],
+                  g.rows, g.channels, call_float(&inst->call, "eps"));
+}
+
+/* Variances and rstd are positive. */
+static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *state, void *data)
+{
+    const char *name = c->sig->in[port].name;
+    bool variance = name[0] == 'r' && (name[1] == 's' || name[8] == 'v');
+    for (int64_t i = 0; variance && i < call_elements(&c->in[port]); i++)
+        ((float *)data)[i] = 0.5f + (float)(r(state) >> 8) / 16777216.0f;
+}
+
+static const struct op_variant plain_fwd = {"plain", NULL, prepare_fwd, enqueue_fwd};
+static const struct op_variant plain_bwd = {"plain", NULL, prepare_bwd, enqueue_bwd};
+static const struct op_variant plain_eval = {"plain", NULL, prepare_eval, enqueue_eval};
+
+static double length(const struct call *c)
+{
+    return (double)rows(c);
+}
+
+#define CASES(X) \
+    X("1x1x2x1", "1") X("3x5x7x31", "31") X("2x2x2x32", "32") X("1x1x63x65", "65") X("5x3x1x2", "2") \
+    X("17x17x17x13", "13") X("8x8x33x16", "16") X("1x7x1x129", "129")
+
+#define FWD_CASE(x, c) "x=" x " gamma=" c " beta=" c " running_mean=" c " running_var=" c,
+#define BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x,
+#define ATTRS attrs, (int)COUNT_OF(attrs)
+
+const struct op_def op_batchnorm_fwd = {
+    .sig = {"batchnorm_fwd", fwd_in, fwd_out, 5, 5, ATTRS},
+    .text = "y = (x - mean) * rstd * gamma + beta, mean and rstd of this batch",
+    .infer = infer_fwd,
+    .ref = ref_batchnorm_fwd,
+    .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
+    .grads = (const char *const[]){"batchnorm_bwd", NULL},
+    .fill = fill,
+    .length = length,
+    .tolerance = 8,
+    .cases = (const char *const[]){CASES(FWD_CASE) NULL},
+};
+
+const struct op_def op_batchnorm_bwd = {
+    .sig = {"batchnorm_bwd", bwd_in, bwd_out, 5, 3, ATTRS},
+    .text = "dx, dgamma, dbeta: the gradients of batchnorm_fwd",
+    .infer = infer_bwd,
+    .ref = ref_batchnorm_bwd,
+    .variants = (const struct op_variant *const[]){&plain_bwd, NULL},
+    .fill = fill,
+    .length = length,
+    .tolerance = 8,
+    .cases = (const char *const[]){CASES(BWD_CASE) NULL},
+};
+
+const struct op_def op_batchnorm_eval = {
+    .sig = {"batchnorm_eval", fwd_in, eval_out, 5, 1, ATTRS},
+    .text = "y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",
+    .infer = infer,
+    .ref = ref_batchnorm_eval,
+    .variants = (const struct op_variant *const[]){&plain_eval, NULL},
+    .fill = fill,
+    .tolerance = 8,
+    .cases = (const char *const[]){CASES(FWD_CASE) "x=1x1x1x3 gamma=3 beta=3 running_mean=3 running_var=3", NULL},
+};
