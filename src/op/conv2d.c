@@ -130,25 +130,12 @@ static struct conv2d_geometry geometry_data(const struct call *c)
     };
 }
 
-#define VARIANT(pass, kind, name)                                               \
-    static enum rote_status prepare_##pass##_##name(struct op_inst *inst)       \
-    {                                                                           \
-        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
-        return conv2d_##kind##_##name##_prepare(inst, &g);                      \
-    }                                                                           \
-    static enum rote_status enqueue_##pass##_##name(struct op_inst *inst)       \
-    {                                                                           \
-        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
-        return conv2d_##kind##_##name(inst, &g, (struct conv2d_ports){0, 1});   \
-    }                                                                           \
-    static const struct op_variant name##_##pass = {#name, NULL, prepare_##pass##_##name, enqueue_##pass##_##name};
-
-VARIANT(fwd, product, tile)
-VARIANT(fwd, product, clblast)
-VARIANT(data, product, tile)
-VARIANT(data, product, clblast)
-VARIANT(filter, filter, tile)
-VARIANT(filter, filter, clblast)
+CONV2D_VARIANT(fwd, product, tile)
+CONV2D_VARIANT(fwd, product, clblast)
+CONV2D_VARIANT(data, product, tile)
+CONV2D_VARIANT(data, product, clblast)
+CONV2D_VARIANT(filter, filter, tile)
+CONV2D_VARIANT(filter, filter, clblast)
 
 static double length_fwd(const struct call *c)
 {

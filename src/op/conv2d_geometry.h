@@ -31,4 +31,18 @@ enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d
 /* "-DVEC=16 -DNV=4 -DPT=6 -DMC=6" for this device and this many columns; *kt = VEC·NV. */
 void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt);
 
+/* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file. */
+#define CONV2D_VARIANT(pass, kind, name)                                               \
+    static enum rote_status prepare_##pass##_##name(struct op_inst *inst)       \
+    {                                                                           \
+        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
+        return conv2d_##kind##_##name##_prepare(inst, &g);                      \
+    }                                                                           \
+    static enum rote_status enqueue_##pass##_##name(struct op_inst *inst)       \
+    {                                                                           \
+        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
+        return conv2d_##kind##_##name(inst, &g, (struct conv2d_ports){0, 1});   \
+    }                                                                           \
+    static const struct op_variant name##_##pass = {#name, NULL, prepare_##pass##_##name, enqueue_##pass##_##name};
+
 #endif

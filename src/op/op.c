@@ -6,7 +6,7 @@
 
 static const struct op_def *const registry[] = {
 #define OP(name) &op_##name,
-#include "op/ops.def"
+#include "ref/ops.def"
 #undef OP
 };
 

@@ -46,7 +46,7 @@ struct op_def {
 };
 
 #define OP(name) extern const struct op_def op_##name;
-#include "op/ops.def"
+#include "ref/ops.def"
 #undef OP
 
 const struct op_def *op_find(const char *name); /* NULL when there is none */

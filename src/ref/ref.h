@@ -6,7 +6,7 @@
 #include "ref/call.h"
 
 #define OP(name) void ref_##name(const struct call *c, void *const *in, void *const *out);
-#include "op/ops.def"
+#include "ref/ops.def"
 #undef OP
 
 #endif
