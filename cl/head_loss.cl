@@ -9,7 +9,8 @@
  * one. Both are divided by N. log(1 - p_t) is a difference of two log-sum-exps (with and
  * without t): no division by 1 - p_t.
  * table [M][8]: first column, K, kind (0 class, 1 random), loss (0 none, 1 to 4 in the order
- * above, 5 own), the two words of the label key, redraw, 0.  real [M][4]: e, scale, 0, 0.
+ * above, 5 own), the two words of the label key, redraw, 0.  real [M][4]: e, scale, whether
+ * lambda_scale multiplies scale, 0.
  * stats [N][M][8]: own loss, hit, p_t, margin z_t - max others, H, |p - onehot|_2,
  * regulariser, weight. Launched over (heads, samples): one launch for any number of heads. */
 
@@ -79,7 +80,7 @@ kernel void head_loss__plain(global const float *restrict z_all, global const in
                       ? y[n]
                       : random_label((uint)head[4], (uint)head[5], split, id[n], head[6] ? epoch + 1 : 0, K);
     const float e = real[4 * m], w = weight[n], share = w / (float)N;
-    const float scale = loss == LOSS_OWN ? real[4 * m + 1] : real[4 * m + 1] * lambda_scale;
+    const float scale = real[4 * m + 1] * (real[4 * m + 2] != 0.0f ? lambda_scale : 1.0f);
     const softmax s = survey(z, K, t);
     const float log_sum = log(s.sum), odds = z[t] - s.rest_top - log(s.rest_sum);
     const float p_t = 1.0f / (1.0f + exp(-odds)), log_p_t = z[t] - s.top - log_sum;

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "rote/status.h"
 
@@ -49,6 +50,7 @@ ROTE_API uint64_t rote_device_peak_bytes(const rote_device *device);
  * Chrome trace file, or print a table to a stream. */
 ROTE_API enum rote_status rote_trace_start(rote_device *device);
 ROTE_API enum rote_status rote_trace_write(rote_device *device, const char *path);
+ROTE_API enum rote_status rote_trace_print(rote_device *device, FILE *f);
 
 #ifdef __cplusplus
 }

@@ -9,7 +9,7 @@ static const struct call_port dx_port[] = {{"dx", "HWNC", CALL_F32, 0, "gradient
 static const struct call_attr attrs[] = {
     {"p", ATTR_FLOAT, 0.5, 0, 0.999, false, NULL, "share of values dropped"},
     {"stream", ATTR_INT, 0, 0, INT32_MAX, false, NULL, "tells the layers' masks apart"},
-    {"seed", ATTR_INT, 0, INT64_MIN, INT64_MAX, true, NULL, "of the masks"},
+    {"seed", ATTR_INT, 0, -9007199254740992.0, 9007199254740992.0, true, NULL, "of the masks"},
     {"step", ATTR_INT, 0, 0, UINT32_MAX, true, NULL, "number of the training step"},
 };
 

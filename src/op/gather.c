@@ -22,7 +22,7 @@ static const struct call_attr attrs[] = {
     {"count", ATTR_INT, 1, 1, INT32_MAX, true, NULL, "entries of order that are used"},
     {"augment", ATTR_INT, 0, 0, 1, true, NULL, "0 leaves images as they are"},
     {"epoch", ATTR_INT, 0, 0, INT32_MAX, true, NULL, "of the draws"},
-    {"seed", ATTR_INT, 0, INT64_MIN, INT64_MAX, true, NULL, "of the draws"},
+    {"seed", ATTR_INT, 0, -9007199254740992.0, 9007199254740992.0, true, NULL, "of the draws"},
     {"crop", ATTR_INT, 0, 0, 1024, false, NULL, "largest shift in pixels"},
     {"flip", ATTR_INT, 0, 0, 1, false, NULL, "mirror half of the images"},
     {"cutout", ATTR_INT, 0, 0, 1024, false, NULL, "side of the square hidden"},

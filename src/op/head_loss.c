@@ -9,7 +9,7 @@ static const struct call_port in_ports[] = {
     {"id", "N", CALL_I32, 0, "indices of the samples, which random labels depend on"},
     {"weight", "N", CALL_F32, 0, "1, or 0 for samples that do not count"},
     {"table", "M8", CALL_I32, 0, "heads: first column, n, kind, loss, key words, redraw, 0"},
-    {"real", "M4", CALL_F32, 0, "heads: label smoothing, scale of the features' gradient, 0, 0"},
+    {"real", "M4", CALL_F32, 0, "heads: label smoothing, scale of the features' gradient, lambda_scale used or not, 0"},
 };
 static const struct call_port out_ports[] = {
     {"g_head", "NT", CALL_F32, 0, "gradient for the heads' own weights"},
@@ -87,7 +87,7 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
             v[i] = row[k];
         }
         if (port == 5)
-            f[i] = k == 0 ? (m % 2 ? 0.1f : 0.0f) : k == 1 ? 0.5f + (float)m : 0.0f;
+            f[i] = k == 0 ? (m % 2 ? 0.1f : 0.0f) : k == 1 ? 0.5f + (float)m : (float)(m % 2);
     }
 }
 

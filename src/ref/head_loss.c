@@ -61,7 +61,7 @@ static void do_row(struct row *r, const int32_t *head, const double *real, doubl
         hit = hit && (r->z[r->t] > r->z[j] || (r->z[r->t] == r->z[j] && j >= r->t));
     }
     for (int64_t j = 0; j < r->K; j++) {
-        double scale = head[3] == 5 ? real[1] : real[1] * lambda_scale;
+        double scale = real[1] * (real[2] != 0 ? lambda_scale : 1);
         g_head[j] = share * (exp(r->z[j] - all) - (1 - real[0]) * (j == r->t) - real[0] / K);
         g_feat[j] = share * scale * gradient(r, head[3], j, r->z[j] - all, entropy, rest, real[0]);
     }

@@ -1,7 +1,8 @@
 /* include/rote/device.h over rt.h. */
 #include <string.h>
 
-#include "rote/device.h"
+#include "rote/op.h"
+#include "rote/opencl.h"
 #include "rt/rt_internal.h"
 
 static void to_info(const struct rt_facts *f, struct rote_device_info *o)
@@ -88,4 +89,70 @@ enum rote_status rote_trace_start(rote_device *device)
 enum rote_status rote_trace_write(rote_device *device, const char *path)
 {
     return rt_trace_write_json(device, path);
+}
+
+enum rote_status rote_trace_print(rote_device *device, FILE *f)
+{
+    return rt_trace_print_table(device, f);
+}
+
+enum rote_status rote_device_finish(rote_device *device)
+{
+    return rt_finish(device);
+}
+
+enum rote_status rote_tensor_new(rote_device *device, uint64_t bytes, rote_tensor **out)
+{
+    if (!device || !out)
+        return base_error(ROTE_EINVAL, "rote_tensor_new: device and out must not be NULL");
+    return rt_mem_new(device, bytes, "a tensor", (struct rt_mem **)out);
+}
+
+enum rote_status rote_tensor_from_opencl(rote_device *device, cl_mem buffer, rote_tensor **out)
+{
+    enum rote_status st = ROTE_OK;
+    struct rt_mem *m = NULL;
+    cl_context context;
+    size_t bytes;
+    if (!device || !buffer || !out)
+        FAIL(ROTE_EINVAL, "rote_tensor_from_opencl: device, buffer and out must not be NULL");
+    TRY_CL(clGetMemObjectInfo, buffer, CL_MEM_SIZE, sizeof bytes, &bytes, NULL);
+    TRY_CL(clGetMemObjectInfo, buffer, CL_MEM_CONTEXT, sizeof context, &context, NULL);
+    if (context != device->context)
+        FAIL(ROTE_EINVAL, "rote_tensor_from_opencl: the buffer belongs to another context than the device");
+    TRY(base_alloc(&m, 1, sizeof *m));
+    TRY_CL(clRetainMemObject, buffer);
+    *m = (struct rt_mem){.dev = device, .refs = 1, .bytes = bytes, .borrowed = true, .mem = buffer};
+    *out = (rote_tensor *)m;
+    m = NULL;
+out:
+    base_free(m);
+    return st;
+}
+
+void rote_tensor_free(rote_tensor *t)
+{
+    rt_mem_free((struct rt_mem *)t);
+}
+
+static enum rote_status fits(const struct rt_mem *m, uint64_t bytes, const char *call)
+{
+    if (!m)
+        return base_error(ROTE_EINVAL, "%s: the tensor is NULL", call);
+    if (bytes > m->bytes)
+        return base_error(ROTE_EINVAL, "%s: %llu bytes, but the tensor has %llu", call, (unsigned long long)bytes,
+                          (unsigned long long)m->bytes);
+    return ROTE_OK;
+}
+
+enum rote_status rote_tensor_write(rote_tensor *t, const void *data, uint64_t bytes)
+{
+    enum rote_status st = fits((struct rt_mem *)t, bytes, "rote_tensor_write");
+    return st ? st : rt_write((struct rt_mem *)t, 0, data, bytes);
+}
+
+enum rote_status rote_tensor_read(rote_tensor *t, void *data, uint64_t bytes)
+{
+    enum rote_status st = fits((struct rt_mem *)t, bytes, "rote_tensor_read");
+    return st ? st : rt_read((struct rt_mem *)t, 0, data, bytes);
 }

@@ -6,6 +6,10 @@
 #include "rote.h"
 
 const struct command commands[] = {
+    {"train", "train a network, or resume a run", cmd_train},
+    {"eval", "evaluate a run's checkpoint", cmd_eval},
+    {"plan", "show a training step's operators and memory", cmd_plan},
+    {"op", "run one operator on NPY arrays", cmd_op},
     {"devices", "list OpenCL devices", cmd_devices},
     {"version", "print version", cmd_version},
 };
@@ -85,9 +89,16 @@ static void help(FILE *f)
     fprintf(f, "\n'rote COMMAND --help' tells more. Exit codes: 0 done, 1 failed, 2 usage, 3 device lost.\n");
 }
 
+static void warn(void *user, const char *message)
+{
+    (void)user;
+    fprintf(stderr, "rote: warning: %s\n", message);
+}
+
 int main(int argc, char **argv)
 {
     const char *names[64];
+    rote_set_warning_handler(warn, NULL);
     if (argc < 2) {
         help(stderr);
         return EXIT_USAGE;

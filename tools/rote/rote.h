@@ -2,6 +2,7 @@
 #ifndef ROTE_CLI_H
 #define ROTE_CLI_H
 
+#include "rote/run.h"
 #include "rote/status.h"
 
 /* Exit codes, the same for every subcommand. */
@@ -15,6 +16,10 @@ extern const struct command commands[];
 extern const int command_count;
 
 int cmd_devices(int argc, char **argv);
+int cmd_eval(int argc, char **argv);
+int cmd_op(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
+int cmd_train(int argc, char **argv);
 int cmd_version(int argc, char **argv);
 
 /* Prints "rote COMMAND: detail" and gives the exit code that belongs to status. */
@@ -24,6 +29,8 @@ int cli_usage(const char *command, const char *fmt, ...) __attribute__((format(p
 /* getopt_long met a flag that is not there: names the nearest of `options`. */
 struct option;
 int cli_unknown_flag(const char *command, const char *given, const struct option *options);
+/* The last evaluation as a table on standard output. */
+enum rote_status cli_print_report(const rote_run *run);
 /* The candidate nearest to word, or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, int count);
 

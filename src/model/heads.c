@@ -1,0 +1,180 @@
+/* Groups of heads: one matrix product, one fused loss, and for training their own
+ * gradients; a group that sends adds the gradient of the features. */
+#include <math.h>
+#include <string.h>
+
+#include "model/model_internal.h"
+
+struct head_nodes {
+    char prefix[96];
+    const struct model_group *group;
+    int64_t features;
+    int f, w, b, z, order, start; /* tensors */
+};
+
+/* Weights (rank 2 or 3) or bias of a group; one value a head. */
+static enum rote_status group_param(struct build *b, const struct head_nodes *h, const char *what,
+                                    const struct call_shape *shape, int *tensor)
+{
+    enum rote_status st = ROTE_OK;
+    const struct model_group *g = h->group;
+    bool bias = !strcmp(what, "bias"), fresh;
+    struct model_param p = {.shape = *shape, .layout = LAYOUT_HEADS};
+    snprintf(p.name, sizeof p.name, "%.80s.%s", h->prefix, what);
+    TRY(build_param(b, &p, tensor, &fresh));
+    for (int i = 0; fresh && i < g->n_heads; i++) {
+        const struct model_head *head = &b->m->head[g->head[i]];
+        struct model_value v = {.first = g->first_column[i], .n = head->n, .bound = 1 / sqrt((double)h->features)};
+        snprintf(v.name, sizeof v.name, "heads.%.*s.%s", MODEL_NAME, head->name, what);
+        if (g->per_class)
+            v.dim[v.rank++] = b->m->classes;
+        v.dim[v.rank++] = head->n;
+        if (!bias)
+            v.dim[v.rank++] = h->features;
+        TRY(model_add_value(b->m, &v));
+    }
+out:
+    return st;
+}
+
+/* The features as [N][D]: pooled first where they are spatial. */
+static enum rote_status features_of(struct build *b, struct head_nodes *h)
+{
+    enum rote_status st = ROTE_OK;
+    char name[128];
+    int t = b->layer_out[spec_find(b->m->spec, h->group->at)];
+    const struct call_shape *s = &b->g->tensor[t].shape;
+    if (s->dim[0] * s->dim[1] > 1) {
+        snprintf(name, sizeof name, "%s.pool", h->prefix);
+        TRY(graph_add(b->g, name, "globalpool_fwd", (int[]){t}, &t, "%s", ""));
+        s = &b->g->tensor[t].shape;
+    }
+    h->features = s->dim[3];
+    TRY(graph_reshape(b->g, t, 2, (int64_t[]){s->dim[2], s->dim[3]}, &h->f));
+out:
+    return st;
+}
+
+static enum rote_status shared_forward(struct build *b, struct head_nodes *h)
+{
+    enum rote_status st = ROTE_OK;
+    char name[128];
+    int y;
+    int64_t n = b->p->batch, t = h->group->columns;
+    TRY(group_param(b, h, "weight", &(struct call_shape){CALL_F32, 2, {h->features, t}}, &h->w));
+    TRY(group_param(b, h, "bias", &(struct call_shape){CALL_F32, 1, {t}}, &h->b));
+    snprintf(name, sizeof name, "%s.matmul", h->prefix);
+    TRY(graph_add(b->g, name, "matmul", (int[]){h->f, h->w}, &y, "%s", ""));
+    TRY(graph_reshape(b->g, y, 4, (int64_t[]){1, 1, n, t}, &y));
+    snprintf(name, sizeof name, "%s.bias_add", h->prefix);
+    TRY(graph_add(b->g, name, "bias_fwd", (int[]){y, h->b}, &y, "%s", ""));
+    TRY(graph_reshape(b->g, y, 2, (int64_t[]){n, t}, &h->z));
+out:
+    return st;
+}
+
+static enum rote_status per_class_forward(struct build *b, struct head_nodes *h)
+{
+    enum rote_status st = ROTE_OK;
+    char name[128];
+    int64_t classes = b->m->classes, t = h->group->columns;
+    TRY(group_param(b, h, "weight", &(struct call_shape){CALL_F32, 3, {classes, h->features, t}}, &h->w));
+    TRY(group_param(b, h, "bias", &(struct call_shape){CALL_F32, 2, {classes, t}}, &h->b));
+    if (b->p->training) {
+        snprintf(name, sizeof name, "%s.rows", h->prefix);
+        TRY(graph_add(b->g, name, "segment_rows", (int[]){b->p->y}, &h->order, "classes=%d", b->m->classes));
+        h->start = graph_output(b->g, name, "start");
+    }
+    snprintf(name, sizeof name, "%s.segment", h->prefix);
+    TRY(graph_add(b->g, name, "segment_fwd", (int[]){h->f, h->w, h->b, b->p->y}, &h->z, "%s", ""));
+out:
+    return st;
+}
+
+static enum rote_status table(struct build *b, const struct head_nodes *h, const char *what, enum call_dtype type,
+                              int64_t width, int *tensor)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", h->prefix, what);
+    return graph_tensor_add(b->g, GRAPH_EXTERNAL, name, &(struct call_shape){type, 2, {h->group->n_heads, width}},
+                            tensor);
+}
+
+/* No reverse pass reaches the heads: their gradients are given. */
+static void own_gradient(struct build *b, int param_tensor, int grad)
+{
+    b->g->tensor[param_tensor].grad = grad;
+}
+
+static enum rote_status shared_backward(struct build *b, const struct head_nodes *h, int g_head, int g_feat, int *df)
+{
+    enum rote_status st = ROTE_OK;
+    char name[128];
+    int dw, db, flat;
+    snprintf(name, sizeof name, "%s.dw", h->prefix);
+    TRY(graph_add(b->g, name, "matmul", (int[]){h->f, g_head}, &dw, "trans_a=1"));
+    own_gradient(b, h->w, dw);
+    TRY(graph_reshape(b->g, g_head, 4, (int64_t[]){1, 1, b->p->batch, h->group->columns}, &flat));
+    snprintf(name, sizeof name, "%s.db", h->prefix);
+    TRY(graph_add(b->g, name, "bias_bwd", (int[]){flat, h->b}, &db, "%s", ""));
+    own_gradient(b, h->b, db);
+    if (h->group->sends) {
+        snprintf(name, sizeof name, "%s.df", h->prefix);
+        TRY(graph_add(b->g, name, "matmul", (int[]){g_feat, h->w}, df, "trans_b=1"));
+    }
+out:
+    return st;
+}
+
+static enum rote_status per_class_backward(struct build *b, const struct head_nodes *h, int g_head, int g_feat,
+                                           int *df)
+{
+    enum rote_status st = ROTE_OK;
+    char name[128];
+    int dw;
+    snprintf(name, sizeof name, "%s.dw", h->prefix);
+    TRY(graph_add(b->g, name, "segment_bwd_filter", (int[]){h->f, g_head, h->order, h->start}, &dw, "%s", ""));
+    own_gradient(b, h->w, dw);
+    own_gradient(b, h->b, graph_output(b->g, name, "db"));
+    if (h->group->sends) {
+        snprintf(name, sizeof name, "%s.df", h->prefix);
+        TRY(graph_add(b->g, name, "segment_bwd_data", (int[]){g_feat, h->w, b->p->y}, df, "%s", ""));
+    }
+out:
+    return st;
+}
+
+enum rote_status build_group(struct build *b, int index, int *features, int *features_grad)
+{
+    enum rote_status st = ROTE_OK;
+    struct model_plan *p = b->p;
+    const struct model_group *g = &b->m->group[index];
+    struct head_nodes h = {.group = g};
+    char name[128];
+    int df = -1;
+    snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at, g->per_class ? "per_class" : "shared",
+             g->sends ? "" : ".probe");
+    *features = *features_grad = -1;
+    TRY(features_of(b, &h));
+    TRY(g->per_class ? per_class_forward(b, &h) : shared_forward(b, &h));
+    TRY(table(b, &h, "table", CALL_I32, 8, &p->table[index]));
+    TRY(table(b, &h, "real", CALL_F32, 4, &p->real[index]));
+    TRY(table(b, &h, "sums", CALL_F32, MODEL_STATS, &p->acc[index]));
+    snprintf(name, sizeof name, "%s.loss", h.prefix);
+    TRY(graph_add(b->g, name, "head_loss", (int[]){h.z, p->y, p->id, p->weight, p->table[index], p->real[index]}, NULL,
+                  "%s", ""));
+    p->z[index] = h.z;
+    p->stats[index] = graph_output(b->g, name, "stats");
+    int g_head = graph_output(b->g, name, "g_head"), g_feat = graph_output(b->g, name, "g_feat");
+    snprintf(name, sizeof name, "%s.metrics", h.prefix);
+    TRY(graph_add(b->g, name, "metrics", (int[]){p->stats[index], p->acc[index]}, NULL, "%s", ""));
+    if (!p->training)
+        goto out;
+    TRY(g->per_class ? per_class_backward(b, &h, g_head, g_feat, &df) : shared_backward(b, &h, g_head, g_feat, &df));
+    if (g->sends) {
+        *features = h.f;
+        *features_grad = df;
+    }
+out:
+    return st;
+}

@@ -1,0 +1,225 @@
+/* Loading, assigning, validating a run's configuration, and making its network. */
+#include "train/config.h"
+
+#include <string.h>
+
+#include "model/spec_yaml.h"
+#include "train/config_schema.h"
+
+enum rote_status config_load_text(struct config *c, const char *text, const char *what)
+{
+    return schema_load(&config_schema, text, what, c);
+}
+
+enum rote_status config_load(struct config *c, const char *path)
+{
+    char *text = NULL;
+    size_t len;
+    enum rote_status st = ROTE_OK;
+    TRY(base_read_file(path, &text, &len));
+    if (strlen(text) != len)
+        FAIL(ROTE_EFORMAT, "%s: a configuration is a text file; this one has zero bytes", path);
+    TRY(config_load_text(c, text, path));
+out:
+    base_free(text);
+    return st;
+}
+
+static void drop_text(char **text)
+{
+    base_free(*text);
+    *text = NULL;
+}
+
+/* To choose a network is to drop the one chosen before. */
+enum rote_status config_set(struct config *c, const char *assignment)
+{
+    enum rote_status st = schema_set(&config_schema, assignment, c);
+    bool model = !strncmp(assignment, "model=", 6), network = !strncmp(assignment, "network=", 8);
+    bool layers = !strncmp(assignment, "layers=", 7);
+    if (st || !(model || network || layers))
+        return st;
+    if (!model)
+        drop_text(&c->model);
+    if (!network)
+        drop_text(&c->network);
+    if (!layers) {
+        spec_entries_free(c->layers, c->layers_count);
+        c->layers = NULL;
+        c->layers_count = 0;
+    }
+    return ROTE_OK;
+}
+
+void config_free(struct config *c)
+{
+    schema_free(&config_schema, c);
+}
+
+int64_t config_seed(const struct config *c, int64_t own)
+{
+    return own >= 0 ? own : c->seed;
+}
+
+int64_t config_head_seed(const struct config *c, const struct config_head *h)
+{
+    return h->seed >= 0 ? h->seed : config_seed(c, c->seeds.labels);
+}
+
+int config_head_labels(const struct config_head *h, int classes)
+{
+    return h->n ? h->n : h->kind == CONFIG_HEAD_CLASS ? classes : 10;
+}
+
+static enum rote_status validate_head(const struct config *c, unsigned i)
+{
+    static const char ok[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    const struct config_head *h = &c->heads[i];
+    if (!h->name)
+        return base_error(ROTE_ECONFIG, "heads[%u] has no name", i);
+    if (!h->name[0] || strlen(h->name) > SPEC_NAME_MAX || h->name[strspn(h->name, ok)])
+        return base_error(ROTE_ECONFIG, "heads[%u].name \"%s\": a name has 1 to %d letters, digits, _ - or .", i,
+                          h->name, SPEC_NAME_MAX);
+    for (unsigned k = 0; k < i; k++)
+        if (!strcmp(c->heads[k].name, h->name))
+            return base_error(ROTE_ECONFIG, "heads[%u] and heads[%u] are both named %s", k, i, h->name);
+    if (!h->at || !h->at[0])
+        return base_error(ROTE_ECONFIG, "heads[%u] (%s): at must name a layer", i, h->name);
+    if (h->n == 1)
+        return base_error(ROTE_ECONFIG, "heads[%u] (%s): n must be at least 2", i, h->name);
+    if (h->kind == CONFIG_HEAD_CLASS && (h->per_class || h->redraw || h->lambda != 0))
+        return base_error(ROTE_ECONFIG, "heads[%u] (%s): %s is for random heads; set kind: random or remove it", i,
+                          h->name, h->per_class ? "per_class" : h->redraw ? "redraw" : "lambda");
+    return ROTE_OK;
+}
+
+static enum rote_status validate_heads(const struct config *c)
+{
+    enum rote_status st = ROTE_OK;
+    bool any_class = false;
+    for (unsigned i = 0; i < c->heads_count; i++) {
+        TRY(validate_head(c, i));
+        any_class = any_class || c->heads[i].kind == CONFIG_HEAD_CLASS;
+    }
+    if (!any_class)
+        FAIL(ROTE_ECONFIG, "heads has no class head; add {name: class, kind: class}");
+out:
+    return st;
+}
+
+static enum rote_status validate_lr(const struct config *c)
+{
+    const struct config_lr *lr = &c->lr;
+    if (lr->schedule == CONFIG_LR_STEP && !lr->step_epochs_count)
+        return base_error(ROTE_ECONFIG, "lr.schedule is step, but lr.step_epochs is empty; give it [60, 120, 160]");
+    for (unsigned i = 1; i < lr->step_epochs_count; i++)
+        if (lr->step_epochs[i] <= lr->step_epochs[i - 1])
+            return base_error(ROTE_ECONFIG, "lr.step_epochs must rise: %d follows %d", lr->step_epochs[i],
+                              lr->step_epochs[i - 1]);
+    if (lr->schedule == CONFIG_LR_COSINE && lr->final > lr->base)
+        return base_error(ROTE_ECONFIG, "lr.final = %g is above lr.base = %g", lr->final, lr->base);
+    if (lr->warmup_epochs > 0 && lr->warmup_epochs >= c->epochs)
+        return base_error(ROTE_ECONFIG, "lr.warmup_epochs = %g leaves nothing of %d epochs", lr->warmup_epochs,
+                          c->epochs);
+    return ROTE_OK;
+}
+
+static enum rote_status validate_data(const struct config *c)
+{
+    const struct config_data *d = &c->data;
+    bool files = d->train_images && d->train_labels && d->test_images && d->test_labels;
+    if (d->kind == CONFIG_DATA_NPY && !files)
+        return base_error(ROTE_ECONFIG, "data.kind npy needs data.train_images, data.train_labels, "
+                                        "data.test_images and data.test_labels");
+    if (d->kind == CONFIG_DATA_IDX && !files && !d->path)
+        return base_error(ROTE_ECONFIG, "data.kind idx needs data.path, the folder of train-images-idx3-ubyte and "
+                                        "so on, or the four files data.train_images ..");
+    if ((d->kind == CONFIG_DATA_CIFAR10 || d->kind == CONFIG_DATA_CIFAR100) && !d->path)
+        return base_error(ROTE_ECONFIG, "data.kind cifar10 and cifar100 need data.path, the folder of the .bin files");
+    return ROTE_OK;
+}
+
+enum rote_status config_validate(const struct config *c)
+{
+    enum rote_status st = ROTE_OK;
+    int networks = !!c->model + !!c->network + !!c->layers_count;
+    size_t count;
+    const char *const *names = zoo_names(&count);
+    TRY(schema_check(&config_schema, c));
+    if (networks > 1)
+        FAIL(ROTE_ECONFIG, "give only one of model, network and layers");
+    for (size_t i = 0; c->model && i <= count; i++) {
+        if (i < count && !strcmp(names[i], c->model))
+            break;
+        if (i == count) /* for its error, which names the nearest */
+            FAIL(ROTE_ECONFIG, "model: there is no \"%s\"; the nearest is %s", c->model,
+                 base_nearest(c->model, names, count) ? base_nearest(c->model, names, count) : "cnn");
+    }
+    if (c->optimizer.nesterov && c->optimizer.kind == CONFIG_OPTIMIZER_SGD && c->optimizer.momentum == 0)
+        FAIL(ROTE_ECONFIG, "optimizer.nesterov needs a momentum; set optimizer.momentum or nesterov: false");
+    TRY(validate_data(c));
+    TRY(validate_lr(c));
+    TRY(validate_heads(c));
+out:
+    return st;
+}
+
+static enum rote_status check_attach_points(const struct config *c, const struct spec *s)
+{
+    const char **names = NULL;
+    enum rote_status st = ROTE_OK;
+    TRY(base_alloc(&names, s->count, sizeof *names));
+    for (size_t i = 0; i < s->count; i++)
+        names[i] = s->layer[i].name;
+    for (unsigned i = 0; i < c->heads_count; i++) {
+        const char *near = base_nearest(c->heads[i].at, names, s->count);
+        if (spec_find(s, c->heads[i].at) < 0)
+            FAIL(ROTE_ECONFIG, "heads[%u] (%s): network %s has no layer %s; the nearest is %s", i, c->heads[i].name,
+                 s->name, c->heads[i].at, near ? near : names[s->count - 1]);
+    }
+out:
+    base_free(names);
+    return st;
+}
+
+enum rote_status config_spec(const struct config *c, int channels, int height, int width, struct spec **out)
+{
+    struct spec *s = NULL;
+    struct spec_shape *shapes = NULL;
+    enum rote_status st = ROTE_OK;
+    if (c->layers_count)
+        TRY(spec_from_entries("layers", c->layers, c->layers_count, &s));
+    else if (c->network)
+        TRY(spec_load(c->network, &s));
+    else
+        TRY(zoo_make(c->model ? c->model : "cnn", channels, height, width, &s));
+    if (c->dropout > 0)
+        TRY(spec_add_dropout(s, c->dropout));
+    TRY(check_attach_points(c, s));
+    TRY(base_alloc(&shapes, s->count, sizeof *shapes));
+    TRY(spec_shapes(s, channels, height, width, shapes, NULL));
+    *out = s;
+    s = NULL;
+out:
+    base_free(shapes);
+    spec_free(s);
+    return st;
+}
+
+enum rote_status config_inline_network(struct config *c)
+{
+    struct spec *s = NULL;
+    struct spec_entry *entries = NULL;
+    enum rote_status st = ROTE_OK;
+    if (!c->network)
+        return ROTE_OK;
+    TRY(spec_load(c->network, &s));
+    TRY(spec_to_entries(s, &entries));
+    spec_entries_free(c->layers, c->layers_count);
+    c->layers = entries;
+    c->layers_count = (unsigned)s->count;
+    drop_text(&c->network);
+out:
+    spec_free(s);
+    return st;
+}

@@ -1,0 +1,139 @@
+/* A run's configuration: everything that decides what a run computes. docs/config.md
+ * explains each key. The struct's members have the YAML keys' names. */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include "base/base.h"
+#include "model/spec.h"
+
+struct spec_entry;
+
+#define CONFIG_DATA_KINDS(X) \
+    X(FASHION_MNIST, "fashion-mnist") X(IDX, "idx") X(CIFAR10, "cifar10") X(CIFAR100, "cifar100") X(NPY, "npy") \
+    X(SYNTHETIC, "synthetic") X(ARRAYS, "arrays")
+#define CONFIG_LAYOUTS(X) X(NHWC, "nhwc") X(NCHW, "nchw")
+#define CONFIG_OPTIMIZERS(X) X(SGD, "sgd") X(ADAMW, "adamw")
+#define CONFIG_LR_SCHEDULES(X) X(CONSTANT, "constant") X(STEP, "step") X(COSINE, "cosine")
+#define CONFIG_HEAD_KINDS(X) X(CLASS, "class") X(RANDOM, "random")
+#define CONFIG_HEAD_LOSSES(X) \
+    X(UNLIKELIHOOD, "unlikelihood") X(CONFUSION, "confusion") X(REVERSAL, "reversal") X(ENTROPY, "entropy")
+#define CONFIG_LAMBDA_SCHEDULES(X) X(CONSTANT, "constant") X(GANIN, "ganin")
+
+#define CONFIG_MEMBER_DATA(name, text) CONFIG_DATA_##name,
+#define CONFIG_MEMBER_LAYOUT(name, text) CONFIG_LAYOUT_##name,
+#define CONFIG_MEMBER_OPTIMIZER(name, text) CONFIG_OPTIMIZER_##name,
+#define CONFIG_MEMBER_LR(name, text) CONFIG_LR_##name,
+#define CONFIG_MEMBER_HEAD(name, text) CONFIG_HEAD_##name,
+#define CONFIG_MEMBER_LOSS(name, text) CONFIG_LOSS_##name,
+#define CONFIG_MEMBER_LAMBDA(name, text) CONFIG_LAMBDA_##name,
+enum config_data_kind { CONFIG_DATA_KINDS(CONFIG_MEMBER_DATA) };
+enum config_layout { CONFIG_LAYOUTS(CONFIG_MEMBER_LAYOUT) };
+enum config_optimizer_kind { CONFIG_OPTIMIZERS(CONFIG_MEMBER_OPTIMIZER) };
+enum config_lr_schedule { CONFIG_LR_SCHEDULES(CONFIG_MEMBER_LR) };
+enum config_head_kind { CONFIG_HEAD_KINDS(CONFIG_MEMBER_HEAD) };
+enum config_head_loss { CONFIG_HEAD_LOSSES(CONFIG_MEMBER_LOSS) };
+enum config_lambda_schedule { CONFIG_LAMBDA_SCHEDULES(CONFIG_MEMBER_LAMBDA) };
+
+struct config_data {
+    enum config_data_kind kind;
+    char *path; /* NULL: the kind's usual folder */
+    char *train_images, *train_labels, *test_images, *test_labels; /* idx, npy; NULL: usual names */
+    enum config_layout layout;                                     /* npy with 4 dimensions */
+    int subset;                                                    /* first training samples; 0: all */
+    double label_noise;
+    int classes, channels, height, width, train_count, test_count; /* synthetic */
+};
+
+struct config_seeds { /* -1: the run's seed */
+    int64_t init, order, augment, dropout, labels, noise;
+};
+
+struct config_optimizer {
+    enum config_optimizer_kind kind;
+    double momentum;
+    bool nesterov;
+    double decay, beta1, beta2, eps;
+};
+
+struct config_lr {
+    enum config_lr_schedule schedule;
+    double base, warmup_epochs;
+    int *step_epochs; /* rising */
+    unsigned step_epochs_count;
+    double gamma, final;
+};
+
+struct config_augment {
+    int crop; /* pixels of padding; 0: none */
+    bool flip;
+    int cutout; /* side of the square; 0: none */
+    double cutout_p;
+};
+
+struct config_head {
+    char *name;
+    enum config_head_kind kind;
+    bool per_class;
+    char *at;
+    int n; /* 0: class: the data set's classes; random: 10 */
+    double lambda;
+    enum config_head_loss loss;
+    enum config_lambda_schedule schedule;
+    bool redraw;
+    int64_t seed; /* -1: seeds.labels */
+};
+
+struct config_control {
+    bool enabled;
+    int every; /* epochs */
+};
+
+struct config {
+    /* At most one is given: a network of the zoo, a file, or layers; none: cnn. */
+    char *model, *network;
+    struct spec_entry *layers;
+    unsigned layers_count;
+    struct config_data data;
+    int batch, epochs;
+    int64_t seed;
+    struct config_seeds seeds;
+    char *device; /* NULL: the default device */
+    struct config_optimizer optimizer;
+    struct config_lr lr;
+    struct config_augment augment;
+    double label_smoothing, dropout;
+    struct config_head *heads;
+    unsigned heads_count;
+    double ema; /* decay; 0: none */
+    int checkpoint_every, log_every; /* steps */
+    int rla_subset;
+    struct config_control control;
+    char *out; /* NULL: a new folder under runs/ */
+};
+
+/* Fills a config that is {0} or freed. */
+enum rote_status config_defaults(struct config *c);
+/* Over what c has; keys that the text does not have stay. c keeps its values when
+ * this fails for anything but memory. `what` starts error messages. */
+enum rote_status config_load(struct config *c, const char *path);
+enum rote_status config_load_text(struct config *c, const char *text, const char *what);
+/* "optimizer.momentum=0.95", "heads[0].lambda=10", "lr.step_epochs=[60,120]". */
+enum rote_status config_set(struct config *c, const char *assignment);
+/* Ranges, and what must fit together; call it when all is set. */
+enum rote_status config_validate(const struct config *c);
+/* Every key: loading it over the defaults gives the same config. */
+enum rote_status config_to_yaml(const struct config *c, struct base_buf *out);
+void config_free(struct config *c);
+
+/* The network, with config.dropout, for inputs of this shape; heads' layers exist. */
+enum rote_status config_spec(const struct config *c, int channels, int height, int width, struct spec **out);
+/* Replaces `network: file` by the layers in it, so that config_to_yaml needs no file. */
+enum rote_status config_inline_network(struct config *c);
+
+/* seeds.x or, where that is -1, the run's seed: `config_seed(c, c->seeds.order)`. */
+int64_t config_seed(const struct config *c, int64_t own);
+int64_t config_head_seed(const struct config *c, const struct config_head *h);
+/* Labels of a head; `classes` is the data set's number. */
+int config_head_labels(const struct config_head *h, int classes);
+
+#endif

@@ -1,0 +1,125 @@
+/* A training step's plan as people and programs read it. */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "train/train_internal.h"
+
+static double mib(uint64_t bytes)
+{
+    return (double)bytes / 1048576.0;
+}
+
+static const char *layout_of(const struct graph_node *n)
+{
+    return n->call.sig->out[0].dims;
+}
+
+static void shape_text(const struct call_shape *s, char *out, size_t cap)
+{
+    size_t at = 0;
+    for (int i = 0; i < s->rank && at < cap; i++)
+        at += (size_t)snprintf(out + at, cap - at, "%s%lld", i ? "x" : "", (long long)s->dim[i]);
+}
+
+struct memory_item {
+    const char *what;
+    uint64_t bytes;
+};
+
+static int memory_items(const struct rote_run *t, struct memory_item *item)
+{
+    const struct train_net *nets[] = {&t->net, &t->control};
+    static const char *const names[2][4] = {
+        {"the parameters", "the gradients", "the running statistics", "the heads' tables"},
+        {"the control's parameters", "the control's gradients", "the control's running statistics",
+         "the control's heads' tables"}};
+    int n = 0;
+    item[n++] = (struct memory_item){"the activations' arena", t->arena_bytes};
+    for (int i = 0; i < t->n_items; i++)
+        item[n++] = (struct memory_item){t->item[i].what, t->item[i].bytes};
+    for (int i = 0; i < 2; i++) {
+        const struct train_net *k = nets[i];
+        if (!k->m)
+            continue;
+        uint64_t plans = (uint64_t)!!k->step + (uint64_t)!!k->clean + (uint64_t)!!k->test;
+        item[n++] = (struct memory_item){names[i][0], k->m->param_bytes};
+        item[n++] = (struct memory_item){names[i][1], k->m->param_bytes};
+        if (k->m->state_bytes)
+            item[n++] = (struct memory_item){names[i][2], k->m->state_bytes};
+        item[n++] = (struct memory_item){names[i][3], plans * model_plan_table_bytes(k->step, k->m)};
+    }
+    return n;
+}
+
+static enum rote_status describe_text(const struct rote_run *t, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    const struct graph *g = t->net.step->g;
+    struct memory_item item[MAX_ITEMS + 16];
+    TRY(base_buf_printf(out, "network %s, %lld trained values, batch %d, on %s\n\n", t->net.m->spec->name,
+                        (long long)model_trained(t->net.m), t->cfg.batch, rt_facts_of(t->dev)->id));
+    TRY(base_buf_printf(out, "%4s  %-36s %-18s %-8s %-6s %-18s %s\n", "#", "node", "operator", "variant", "layout",
+                        "output", "workspace"));
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *n = &g->node[i];
+        char shape[64] = "";
+        shape_text(&n->call.out[0], shape, sizeof shape);
+        TRY(base_buf_printf(out, "%4d  %-36s %-18s %-8s %-6s %-18s", i, n->name, n->call.sig->name,
+                            n->inst->variant->name, layout_of(n), shape));
+        if (n->inst->workspace_bytes)
+            TRY(base_buf_printf(out, " %.2f MiB", mib(n->inst->workspace_bytes)));
+        TRY(base_buf_printf(out, "\n"));
+    }
+    TRY(base_buf_printf(out, "\nmemory on the device\n"));
+    int n = memory_items(t, item);
+    for (int i = 0; i < n; i++)
+        TRY(base_buf_printf(out, "%10.2f MiB  %s\n", mib(item[i].bytes), item[i].what));
+    TRY(base_buf_printf(out, "%10.2f MiB  in all, the predicted peak (%llu bytes)\n", mib(t->predicted_bytes),
+                        (unsigned long long)t->predicted_bytes));
+out:
+    return st;
+}
+
+static json_t *nodes_json(const struct graph *g)
+{
+    json_t *list = json_array();
+    for (int i = 0; i < g->n_nodes; i++) {
+        const struct graph_node *n = &g->node[i];
+        json_t *shape = json_array();
+        for (int k = 0; k < n->call.out[0].rank; k++)
+            json_array_append_new(shape, json_integer(n->call.out[0].dim[k]));
+        json_array_append_new(list, json_pack("{s:s s:s s:s s:s s:o s:I}", "name", n->name, "operator",
+                                              n->call.sig->name, "variant", n->inst->variant->name, "layout",
+                                              layout_of(n), "output", shape, "workspace_bytes",
+                                              (json_int_t)n->inst->workspace_bytes));
+    }
+    return list;
+}
+
+static enum rote_status describe_json(const struct rote_run *t, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    struct memory_item item[MAX_ITEMS + 16];
+    json_t *memory = json_array();
+    int n = memory_items(t, item);
+    for (int i = 0; i < n; i++)
+        json_array_append_new(memory, json_pack("{s:s s:I}", "what", item[i].what, "bytes", (json_int_t)item[i].bytes));
+    json_t *o = json_pack("{s:s s:I s:i s:s s:o s:o s:I}", "network", t->net.m->spec->name, "parameters",
+                          (json_int_t)model_trained(t->net.m), "batch", t->cfg.batch, "device",
+                          rt_facts_of(t->dev)->id, "nodes", nodes_json(t->net.step->g), "memory", memory,
+                          "predicted_peak_bytes", (json_int_t)t->predicted_bytes);
+    char *text = o ? json_dumps(o, JSON_INDENT(1)) : NULL;
+    if (!text)
+        FAIL(ROTE_ENOMEM, "no memory for the plan's text");
+    TRY(base_buf_printf(out, "%s\n", text));
+out:
+    free(text);
+    json_decref(o);
+    return st;
+}
+
+enum rote_status train_describe(const struct rote_run *t, bool json, struct base_buf *out)
+{
+    return json ? describe_json(t, out) : describe_text(t, out);
+}

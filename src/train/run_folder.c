@@ -1,0 +1,139 @@
+/* A run's folder: made once, with config.yaml; opened again to resume or evaluate. */
+#include <dirent.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "train/train_internal.h"
+
+static const char *model_name(const struct config *c)
+{
+    return c->layers_count ? "layers" : c->model ? c->model : "cnn";
+}
+
+/* runs/20261124-134501-cnn, with -2, -3 .. where that is taken. */
+static enum rote_status new_name(const struct config *c, char **out)
+{
+    enum rote_status st = ROTE_OK;
+    char stamp[32], *path = NULL;
+    time_t now = time(NULL);
+    struct tm tm;
+    localtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%Y%m%d-%H%M%S", &tm);
+    for (int i = 1; !path; i++) {
+        if (i == 1)
+            TRY(base_sprintf(&path, "runs/%s-%s", stamp, model_name(c)));
+        else
+            TRY(base_sprintf(&path, "runs/%s-%s-%d", stamp, model_name(c), i));
+        if (base_file_exists(path)) {
+            base_free(path);
+            path = NULL;
+        }
+    }
+    *out = path;
+out:
+    return st;
+}
+
+static enum rote_status write_config(const struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    struct base_buf yaml = {0};
+    char *path = NULL;
+    TRY(base_sprintf(&path, "%s/config.yaml", t->folder));
+    TRY(config_to_yaml(&t->cfg, &yaml));
+    TRY(base_write_file_atomic(path, yaml.text, yaml.len));
+out:
+    base_free(path);
+    base_buf_free(&yaml);
+    return st;
+}
+
+enum rote_status train_create_folder(struct rote_run *t, const char *folder)
+{
+    enum rote_status st = ROTE_OK;
+    char *config = NULL;
+    if (!folder)
+        folder = t->cfg.out;
+    if (folder)
+        TRY(base_strdup(&t->folder, folder));
+    else
+        TRY(new_name(&t->cfg, &t->folder));
+    TRY(base_sprintf(&config, "%s/config.yaml", t->folder));
+    if (base_file_exists(config))
+        FAIL(ROTE_EINVAL, "%s holds a run already; resume it, or choose another folder", t->folder);
+    TRY(base_make_dirs(t->folder));
+    TRY(write_config(t));
+out:
+    base_free(config);
+    if (st) {
+        base_free(t->folder);
+        t->folder = NULL;
+    }
+    return st;
+}
+
+/* What a killed process left half-written. */
+static void remove_temporary(const char *folder)
+{
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d));) {
+        char *path;
+        if (strstr(e->d_name, ".tmp.") && !base_sprintf(&path, "%s/%s", folder, e->d_name)) {
+            unlink(path);
+            base_free(path);
+        }
+    }
+    if (d)
+        closedir(d);
+}
+
+enum rote_status train_folder_config(const char *folder, struct config *c)
+{
+    enum rote_status st = ROTE_OK;
+    char *path = NULL;
+    TRY(base_sprintf(&path, "%s/config.yaml", folder));
+    if (!base_file_exists(path))
+        FAIL(ROTE_ENOTFOUND, "%s is not a run's folder: it has no config.yaml", folder);
+    TRY(config_defaults(c));
+    TRY(config_load(c, path));
+out:
+    base_free(path);
+    return st;
+}
+
+static enum rote_status load_run(struct rote_device *dev, const char *folder, const char *checkpoint, bool resume,
+                                 struct rote_run **out)
+{
+    enum rote_status st = ROTE_OK;
+    struct config c = {0};
+    struct rote_run *t = NULL;
+    char *path = NULL;
+    TRY(train_folder_config(folder, &c));
+    if (checkpoint)
+        TRY(strchr(checkpoint, '/') ? base_strdup(&path, checkpoint) : base_sprintf(&path, "%s/%s", folder, checkpoint));
+    else
+        TRY(checkpoint_latest(folder, &path));
+    TRY(train_new(dev, &c, NULL, &t));
+    TRY(base_strdup(&t->folder, folder));
+    if (resume)
+        remove_temporary(folder);
+    TRY(checkpoint_load(t, path, resume));
+    *out = t;
+    t = NULL;
+out:
+    config_free(&c);
+    train_free(t);
+    base_free(path);
+    return st;
+}
+
+enum rote_status train_resume(struct rote_device *dev, const char *folder, const char *checkpoint, struct rote_run **out)
+{
+    return load_run(dev, folder, checkpoint, true, out);
+}
+
+enum rote_status train_open(struct rote_device *dev, const char *folder, const char *checkpoint, struct rote_run **out)
+{
+    return load_run(dev, folder, checkpoint, false, out);
+}

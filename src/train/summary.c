@@ -1,0 +1,108 @@
+/* The figures of a run in one object: summary.json, `rote eval --json`; and the ledger. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/npy.h"
+#include "train/train_internal.h"
+
+static void set_number(json_t *o, const char *key, double v)
+{
+    json_object_set_new(o, key, isfinite(v) ? json_real(v) : json_null());
+}
+
+static json_t *head_json(const struct rote_head_report *h)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "name", json_string(h->name));
+    json_object_set_new(o, "at", json_string(h->at));
+    json_object_set_new(o, "kind", json_string(h->random ? "random" : "class"));
+    json_object_set_new(o, "per_class", json_boolean(h->per_class));
+    json_object_set_new(o, "n", json_integer(h->n));
+    set_number(o, "lambda", h->lambda);
+    set_number(o, "train_accuracy", h->clean.accuracy);
+    set_number(o, "train_loss", h->clean.loss);
+    set_number(o, "stream_accuracy", h->stream.accuracy);
+    set_number(o, "held_out_accuracy", h->held_out.accuracy);
+    set_number(o, "held_out_loss", h->held_out.loss);
+    if (!h->random)
+        return o;
+    set_number(o, "chance", 1.0 / h->n);
+    set_number(o, "chance_corrected", h->chance_corrected);
+    set_number(o, "null_accuracy", h->null_accuracy);
+    if (h->control.samples > 0) {
+        set_number(o, "control_accuracy", h->control.accuracy);
+        set_number(o, "accuracy_minus_control", h->clean.accuracy - h->control.accuracy);
+    }
+    return o;
+}
+
+enum rote_status train_report_json(const struct rote_run *t, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    struct rote_report r;
+    json_t *o = NULL, *heads = NULL;
+    char *text = NULL;
+    TRY(train_report(t, &r));
+    o = json_object();
+    heads = json_array();
+    json_object_set_new(o, "rote", json_string(rote_version()));
+    json_object_set_new(o, "device", json_string(rt_facts_of(t->dev)->id));
+    json_object_set_new(o, "network", json_string(t->net.m->spec->name));
+    json_object_set_new(o, "parameters", json_integer(model_trained(t->net.m)));
+    json_object_set_new(o, "step", json_integer(r.step));
+    json_object_set_new(o, "epochs", json_integer(r.epoch));
+    set_number(o, "test_accuracy", r.test_accuracy);
+    set_number(o, "test_loss", r.test_loss);
+    set_number(o, "seconds", r.seconds);
+    set_number(o, "images_per_second", r.images_per_second);
+    json_object_set_new(o, "predicted_peak_bytes", json_integer((json_int_t)r.predicted_bytes));
+    json_object_set_new(o, "peak_bytes", json_integer((json_int_t)r.peak_bytes));
+    for (int i = 0; i < r.n_heads; i++) {
+        struct rote_head_report h;
+        TRY(train_head_report(t, i, &h));
+        json_array_append_new(heads, head_json(&h));
+    }
+    json_object_set(o, "heads", heads);
+    text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    if (!text)
+        FAIL(ROTE_ENOMEM, "no memory for the summary");
+    TRY(base_buf_printf(out, "%s\n", text));
+out:
+    free(text);
+    json_decref(heads);
+    json_decref(o);
+    return st;
+}
+
+static enum rote_status write_ledger(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    int64_t dim[2] = {t->data->train.count, MODEL_LEDGER};
+    float *ledger = NULL;
+    char *path = NULL;
+    TRY(base_alloc(&ledger, (size_t)(dim[0] * dim[1]), sizeof *ledger));
+    TRY(rt_read(t->ledger, 0, ledger, (uint64_t)(dim[0] * dim[1]) * sizeof *ledger));
+    TRY(base_sprintf(&path, "%s/ledger.npy", t->folder));
+    TRY(npy_write(path, NPY_F32, 2, dim, ledger));
+out:
+    base_free(ledger);
+    base_free(path);
+    return st;
+}
+
+enum rote_status summary_write(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    struct base_buf text = {0};
+    char *path = NULL;
+    TRY(train_report_json(t, &text));
+    TRY(base_sprintf(&path, "%s/summary.json", t->folder));
+    TRY(base_write_file_atomic(path, text.text, text.len));
+    TRY(write_ledger(t));
+out:
+    base_buf_free(&text);
+    base_free(path);
+    return st;
+}

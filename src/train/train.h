@@ -1,0 +1,50 @@
+/* A run: configuration, data on the device, the network with its heads, the loop, and
+ * the folder that all of it is written to. Where data and model meet. */
+#ifndef TRAIN_H
+#define TRAIN_H
+
+#include "data/data.h"
+#include "model/model.h"
+#include "rote/run.h"
+#include "train/config.h"
+#include "train/safetensors.h"
+#include "train/tfevents.h"
+
+struct train_hooks {
+    rote_progress_fn progress; /* NULL: none */
+    void *user;
+};
+
+/* Takes the configuration over (it becomes {0}), and data if not NULL, also when it
+ * fails. Plans everything; the device's memory is taken by train_start. */
+enum rote_status train_new(struct rote_device *dev, struct config *c, struct data_set *data, struct rote_run **out);
+/* Allocates, uploads the data, makes initial values; train_run does it when needed. */
+enum rote_status train_start(struct rote_run *t);
+void train_free(struct rote_run *t);
+/* Makes the run folder, with config.yaml. NULL: a new folder under runs/. */
+enum rote_status train_create_folder(struct rote_run *t, const char *folder);
+/* The run in a folder, at its latest checkpoint or, if not NULL, the one named. */
+enum rote_status train_resume(struct rote_device *dev, const char *folder, const char *checkpoint,
+                              struct rote_run **out);
+/* As train_resume, for evaluation: the folder is not written to. */
+enum rote_status train_open(struct rote_device *dev, const char *folder, const char *checkpoint, struct rote_run **out);
+
+/* To the end, or ROTE_EINTERRUPTED after a checkpoint was written. */
+enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks);
+/* One epoch; false in *more after the last. */
+enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks, bool *more);
+enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks);
+
+/* The last evaluation. */
+enum rote_status train_report(const struct rote_run *t, struct rote_report *out);
+enum rote_status train_head_report(const struct rote_run *t, int head, struct rote_head_report *out);
+enum rote_status train_report_json(const struct rote_run *t, struct base_buf *out);
+/* The plan of a training step as text, or as JSON: nodes, variants, layouts, memory. */
+enum rote_status train_describe(const struct rote_run *t, bool json, struct base_buf *out);
+const char *train_folder(const struct rote_run *t); /* NULL before train_create_folder */
+/* The configuration that a run's folder has; c is {0} or freed before. */
+enum rote_status train_folder_config(const char *folder, struct config *c);
+struct model *train_model(struct rote_run *t);
+const struct config *train_config(const struct rote_run *t);
+
+#endif

@@ -1,0 +1,119 @@
+/* Evaluation: every head on the test samples, whose random labels are another split and
+ * must stay at chance, and on a fixed subset of the training samples as they are. */
+#include <math.h>
+#include <string.h>
+
+#include "train/train_internal.h"
+
+#define HELD_OUT 1
+
+void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out)
+{
+    double n = sums[7] > 0 ? sums[7] : NAN;
+    *out = (struct rote_figures){sums[0] / n, sums[1] / n, sums[2] / n, sums[3] / n,
+                                  sums[4] / n, sums[5] / n, sums[6] / n, sums[7]};
+}
+
+static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count, int split,
+                            struct rote_figures *out)
+{
+    enum rote_status st = ROTE_OK;
+    double sums[MODEL_MAX_HEADS * MODEL_STATS];
+    int64_t epoch = t->step ? (t->step - 1) / t->steps_per_epoch : 0;
+    graph_set_int(p->g, "count", count);
+    graph_set_int(p->g, "split", split);
+    graph_set_int(p->g, "epoch", epoch);
+    TRY(model_plan_take_sums(n->m, p, sums));
+    for (int64_t i = 0; i < count; i += p->batch) {
+        graph_set_int(p->g, "offset", i);
+        TRY(graph_run(p->g, 0, p->g->n_nodes));
+        if (i / p->batch % 8 == 7)
+            TRY(rt_finish(t->dev));
+    }
+    TRY(model_plan_take_sums(n->m, p, sums));
+    for (int i = 0; i < n->m->n_heads; i++)
+        train_figures_of(sums + i * MODEL_STATS, &out[i]);
+out:
+    return st;
+}
+
+enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    (void)hooks;
+    TRY(train_start(t));
+    if (t->net.test)
+        TRY(run(t, &t->net, t->net.test, t->data->test.count, HELD_OUT, t->net.test_figures));
+    TRY(run(t, &t->net, t->net.clean, t->clean_count, 0, t->net.clean_figures));
+    if (t->control.m)
+        TRY(run(t, &t->control, t->control.clean, t->clean_count, 0, t->control.clean_figures));
+    t->evaluated = true;
+out:
+    return st;
+}
+
+/* The trapezoidal rule over ∫ φ(x−Δ) Φ(x)^(n−1) dx, Δ = √(n·ρ/(1−ρ)), ρ = d/m. */
+double train_null_accuracy(double n, double d, double m)
+{
+    const double step = 0.005;
+    double rho = d / m;
+    if (rho >= 1)
+        return 1;
+    double delta = sqrt(n * rho / (1 - rho)), sum = 0;
+    for (double x = delta - 9; x <= delta + 9; x += step) {
+        double density = 0.3989422804014326779 * exp(-0.5 * (x - delta) * (x - delta));
+        sum += step * density * pow(0.5 * erfc(-x * 0.7071067811865475244), n - 1);
+    }
+    return sum;
+}
+
+int64_t train_head_features(const struct rote_run *t, int head)
+{
+    char name[96];
+    snprintf(name, sizeof name, "heads.%.*s.weight", MODEL_NAME, t->net.m->head[head].name);
+    int v = model_find_value(t->net.m, name);
+    return v < 0 ? 0 : t->net.m->value[v].dim[t->net.m->value[v].rank - 1];
+}
+
+enum rote_status train_head_report(const struct rote_run *t, int i, struct rote_head_report *r)
+{
+    if (!t->evaluated)
+        return base_error(ROTE_EINVAL, "nothing was evaluated yet");
+    if (i < 0 || i >= t->net.m->n_heads)
+        return base_error(ROTE_EINVAL, "head %d; there are %d", i, t->net.m->n_heads);
+    const struct model_head *h = &t->net.m->head[i];
+    *r = (struct rote_head_report){.random = h->kind != HEAD_CLASS, .per_class = h->kind == HEAD_RANDOM_PER_CLASS,
+                                   .n = h->n, .lambda = h->lambda, .stream = t->net.stream[i],
+                                   .clean = t->net.clean_figures[i], .held_out = t->net.test_figures[i]};
+    memcpy(r->name, h->name, sizeof r->name);
+    memcpy(r->at, h->at, sizeof r->at);
+    r->chance_corrected = (h->n * r->clean.accuracy - 1) / (h->n - 1);
+    double samples = (double)t->data->train.count;
+    if (h->kind == HEAD_RANDOM_PER_CLASS)
+        samples /= t->data->classes;
+    r->null_accuracy = train_null_accuracy(h->n, (double)train_head_features(t, i), samples);
+    for (int k = 0; t->control.m && k < t->control.m->n_heads; k++)
+        if (!strcmp(t->control.m->head[k].name, h->name))
+            r->control = t->control.clean_figures[k];
+    return ROTE_OK;
+}
+
+enum rote_status train_report(const struct rote_run *t, struct rote_report *out)
+{
+    if (!t->evaluated)
+        return base_error(ROTE_EINVAL, "nothing was evaluated yet");
+    *out = (struct rote_report){.step = t->step, .steps = t->steps_per_epoch * t->cfg.epochs,
+                                .epoch = t->step / t->steps_per_epoch, .epochs = t->cfg.epochs,
+                                .seconds = t->seconds, .predicted_bytes = t->predicted_bytes,
+                                .peak_bytes = rt_peak_bytes(t->dev), .test_accuracy = NAN, .test_loss = NAN,
+                                .n_heads = t->net.m->n_heads};
+    if (t->measured_seconds > 0)
+        out->images_per_second = (double)(t->measured_steps * t->cfg.batch) / t->measured_seconds;
+    for (int i = 0; i < out->n_heads && t->net.test; i++)
+        if (t->net.m->head[i].kind == HEAD_CLASS) {
+            out->test_accuracy = t->net.test_figures[i].accuracy;
+            out->test_loss = t->net.test_figures[i].loss;
+            break;
+        }
+    return ROTE_OK;
+}

@@ -1,0 +1,100 @@
+/* Between the files of src/train. */
+#ifndef TRAIN_INTERNAL_H
+#define TRAIN_INTERNAL_H
+
+#include "train/train.h"
+
+#define MAX_ITEMS 64
+
+/* One device buffer of the run: listed first, so that the predicted memory is the sum,
+ * then allocated from the same list. */
+struct train_item {
+    const char *what;
+    uint64_t bytes;
+    struct rt_mem **mem;
+};
+
+/* A model with the plans it runs by: the network that is trained, and the control, a
+ * frozen copy with its initial values whose random heads alone are trained. */
+struct train_net {
+    struct model *m;
+    struct model_plan *step, *clean, *test; /* test is NULL for the control */
+    struct rt_mem *m1, *m2, *ema;
+    double sums[MODEL_MAX_HEADS * MODEL_STATS];  /* since the last line of the log */
+    double epoch_sums[MODEL_MAX_HEADS * MODEL_STATS];
+    struct rote_figures stream[MODEL_MAX_HEADS], clean_figures[MODEL_MAX_HEADS], test_figures[MODEL_MAX_HEADS];
+};
+
+struct train_data {
+    struct rt_mem *images, *labels, *test_images, *test_labels, *norm;
+    struct rt_mem *order, *clean_order, *test_order;
+};
+
+struct rote_run {
+    struct config cfg;
+    struct rote_device *dev;
+    struct data_set *data;
+    struct train_net net, control; /* control.m is NULL without one */
+    struct train_data mem;
+    struct rt_mem *ledger;
+    struct graph_arena arena;
+    uint64_t arena_bytes, predicted_bytes;
+    struct train_item item[MAX_ITEMS];
+    int n_items;
+    int64_t clean_count;    /* training samples in the evaluation's subset */
+    int64_t step;           /* steps done */
+    int64_t steps_per_epoch;
+    double seconds;         /* spent in the loop, over all resumptions */
+    double started;         /* base_now() of this process's loop */
+    int64_t measured_steps; /* in this process, for images per second */
+    double measured_seconds;
+    bool evaluated;
+    char *folder;
+    char *device_id;        /* what a resumed run started on */
+    struct runlog *log;
+};
+
+/* train_memory.c */
+enum rote_status train_list_memory(struct rote_run *t);
+enum rote_status train_allocate(struct rote_run *t);
+enum rote_status train_upload(struct rote_run *t);
+/* Samples in the order of this epoch; -1: the order that the evaluated subset is the head of. */
+enum rote_status train_make_order(const struct rote_run *t, int64_t epoch, int32_t **out);
+enum rote_status train_load_order(struct rote_run *t, int64_t epoch);
+
+/* schedule.c: of step `step` counted from 0 */
+double schedule_lr(const struct config *c, int64_t step, int64_t steps_per_epoch);
+double schedule_lambda(const struct config *c, int64_t step, int64_t steps_per_epoch); /* lambda_scale */
+
+/* train_loop.c */
+void train_set_step(struct train_net *n, const struct rote_run *t);
+/* Adds the sums on the device to n->sums and n->epoch_sums. */
+enum rote_status train_take_sums(struct train_net *n);
+
+/* train_evaluate.c */
+void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out);
+/* The accuracy that a least-squares head on d isotropic random features of m samples
+ * has on its own n random labels; memorization: "the null". */
+double train_null_accuracy(double n, double d, double m);
+int64_t train_head_features(const struct rote_run *t, int head);
+
+/* checkpoint.c */
+enum rote_status checkpoint_save(struct rote_run *t);
+enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs);
+/* "checkpoint-00000300.safetensors" of the folder's file `latest`. */
+enum rote_status checkpoint_latest(const char *folder, char **path);
+
+/* runlog.c: log.jsonl, log.csv, the event file */
+struct runlog_offsets {
+    int64_t jsonl, csv, events;
+};
+enum rote_status runlog_open(struct rote_run *t, const struct runlog_offsets *resume); /* NULL: new */
+void runlog_close(struct runlog *l);
+enum rote_status runlog_step(struct rote_run *t);
+enum rote_status runlog_epoch(struct rote_run *t);
+enum rote_status runlog_offsets(struct rote_run *t, struct runlog_offsets *out); /* flushed and synced */
+
+/* summary.c */
+enum rote_status summary_write(struct rote_run *t); /* summary.json and ledger.npy */
+
+#endif

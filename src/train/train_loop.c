@@ -1,0 +1,205 @@
+/* The loop. A step is one walk over the plan's nodes, enqueued without waiting; the host
+ * waits every few steps, and reads the heads' sums where the log has a line. */
+#include <math.h>
+#include <string.h>
+
+#include "train/train_internal.h"
+
+#define STEPS_AHEAD 8
+
+static void set_common(struct graph *g, const struct rote_run *t, int64_t epoch)
+{
+    graph_set_int(g, "epoch", epoch);
+    graph_set_int(g, "step", t->step);
+}
+
+void train_set_step(struct train_net *n, const struct rote_run *t)
+{
+    struct graph *g = n->step->g;
+    const struct config *c = &t->cfg;
+    int64_t epoch = t->step / t->steps_per_epoch, in_epoch = t->step % t->steps_per_epoch;
+    set_common(g, t, epoch);
+    graph_set_int(g, "offset", in_epoch * c->batch);
+    graph_set_int(g, "count", t->data->train.count);
+    graph_set_int(g, "augment", 1);
+    graph_set_float(g, "lr", schedule_lr(c, t->step, t->steps_per_epoch));
+    graph_set_float(g, "lambda_scale", schedule_lambda(c, t->step, t->steps_per_epoch));
+}
+
+/* gather and dropout both call theirs `seed`. */
+static void set_seeds(struct train_net *n, const struct config *c)
+{
+    struct graph *g = n->step->g;
+    for (int i = 0; i < g->n_nodes; i++) {
+        bool dropout = !strncmp(g->node[i].call.sig->name, "dropout", 7);
+        op_inst_set_int(g->node[i].inst, "seed", config_seed(c, dropout ? c->seeds.dropout : c->seeds.augment));
+    }
+}
+
+enum rote_status train_take_sums(struct train_net *n)
+{
+    double sums[MODEL_MAX_HEADS * MODEL_STATS];
+    enum rote_status st = model_plan_take_sums(n->m, n->step, sums);
+    if (st)
+        return st;
+    for (int i = 0; i < n->m->n_heads * MODEL_STATS; i++) {
+        n->sums[i] += sums[i];
+        n->epoch_sums[i] += sums[i];
+    }
+    return ROTE_OK;
+}
+
+static const double *class_sums(const struct rote_run *t, const double *sums)
+{
+    for (int i = 0; i < t->net.m->n_heads; i++)
+        if (t->net.m->head[i].kind == HEAD_CLASS)
+            return sums + i * MODEL_STATS;
+    return sums;
+}
+
+static int tell(const struct rote_run *t, const struct train_hooks *hooks, const char *doing)
+{
+    if (!hooks || !hooks->progress)
+        return 1;
+    struct rote_figures f;
+    train_figures_of(class_sums(t, t->net.epoch_sums), &f);
+    int64_t steps = t->steps_per_epoch * t->cfg.epochs;
+    struct rote_progress p = {.step = t->step, .steps = steps, .epoch = (int)(t->step / t->steps_per_epoch),
+                               .epochs = t->cfg.epochs, .loss = f.loss, .accuracy = f.accuracy, .doing = doing,
+                               .remaining = -1};
+    double here = base_now() - t->started;
+    p.seconds = t->seconds + here;
+    if (t->measured_steps > 0)
+        p.remaining = here / (double)t->measured_steps * (double)(steps - t->step);
+    return hooks->progress(hooks->user, &p);
+}
+
+static enum rote_status log_step(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(train_take_sums(&t->net));
+    if (t->control.m)
+        TRY(train_take_sums(&t->control));
+    for (int i = 0; i < t->net.m->n_heads; i++)
+        if (!isfinite(t->net.sums[i * MODEL_STATS]))
+            FAIL(ROTE_ENUMERIC,
+                 "head %s: the loss is not a finite number at step %lld; lower lr.base (now %g) or a head's lambda%s%s",
+                 t->net.m->head[i].name, (long long)t->step, t->cfg.lr.base,
+                 t->folder ? "; the last checkpoint is in " : "", t->folder ? t->folder : "");
+    if (t->log)
+        TRY(runlog_step(t));
+    memset(t->net.sums, 0, sizeof t->net.sums);
+    memset(t->control.sums, 0, sizeof t->control.sums);
+out:
+    return st;
+}
+
+static enum rote_status one_step(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    train_set_step(&t->net, t);
+    TRY(graph_run(t->net.step->g, 0, t->net.step->g->n_nodes));
+    if (t->control.m && t->step / t->steps_per_epoch % t->cfg.control.every == 0) {
+        train_set_step(&t->control, t);
+        TRY(graph_run(t->control.step->g, 0, t->control.step->g->n_nodes));
+    }
+    t->step++;
+    t->measured_steps++;
+out:
+    return st;
+}
+
+static void settle_time(struct rote_run *t)
+{
+    double now = base_now();
+    t->seconds += now - t->started;
+    t->started = now;
+}
+
+static enum rote_status save(struct rote_run *t)
+{
+    if (!t->folder)
+        return ROTE_OK;
+    settle_time(t);
+    return checkpoint_save(t);
+}
+
+static enum rote_status interrupted(struct rote_run *t)
+{
+    enum rote_status st = save(t);
+    if (st)
+        return st;
+    return base_error(ROTE_EINTERRUPTED, "stopped after step %lld; %s", (long long)t->step,
+                      t->folder ? "a checkpoint was written" : "the run has no folder, nothing was written");
+}
+
+/* The training part of an epoch, from wherever t->step is in it. */
+static enum rote_status steps(struct rote_run *t, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    int64_t end = (t->step / t->steps_per_epoch + 1) * t->steps_per_epoch;
+    double began = base_now();
+    while (t->step < end) {
+        TRY(one_step(t));
+        bool line = t->step % t->cfg.log_every == 0 || t->step == end;
+        if (line)
+            TRY(log_step(t));
+        else if (t->step % STEPS_AHEAD == 0)
+            TRY(rt_finish(t->dev));
+        if (t->step < end && t->cfg.checkpoint_every && t->step % t->cfg.checkpoint_every == 0)
+            TRY(save(t));
+        if ((line || t->step % STEPS_AHEAD == 0) && !tell(t, hooks, "training") && t->step < end)
+            TRY(interrupted(t));
+    }
+    t->measured_seconds += base_now() - began;
+out:
+    return st;
+}
+
+enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks, bool *more)
+{
+    enum rote_status st = ROTE_OK;
+    int64_t total = t->steps_per_epoch * t->cfg.epochs;
+    TRY(train_start(t));
+    *more = t->step < total;
+    if (!*more) {
+        if (!t->evaluated)
+            TRY(train_evaluate(t, hooks));
+        goto out;
+    }
+    t->started = base_now();
+    set_seeds(&t->net, &t->cfg);
+    if (t->control.m)
+        set_seeds(&t->control, &t->cfg);
+    TRY(train_load_order(t, t->step / t->steps_per_epoch));
+    TRY(steps(t, hooks));
+    for (int i = 0; i < t->net.m->n_heads; i++)
+        train_figures_of(t->net.epoch_sums + i * MODEL_STATS, &t->net.stream[i]);
+    tell(t, hooks, "evaluating");
+    TRY(train_evaluate(t, hooks));
+    if (t->log)
+        TRY(runlog_epoch(t));
+    memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
+    memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
+    *more = t->step < total;
+    TRY(save(t));
+    if (*more && !tell(t, hooks, "training"))
+        TRY(interrupted(t));
+out:
+    return st;
+}
+
+enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    bool more = true;
+    TRY(train_start(t));
+    if (t->folder && !t->log)
+        TRY(runlog_open(t, NULL));
+    while (more)
+        TRY(train_epoch(t, hooks, &more));
+    if (t->folder)
+        TRY(summary_write(t));
+out:
+    return st;
+}

@@ -1,0 +1,201 @@
+/* The run's device memory: listed, summed up, then allocated from the list; and what
+ * does not change during a run, uploaded. */
+#include <string.h>
+
+#include "common/philox.clh"
+#include "train/train_internal.h"
+
+static void list(struct rote_run *t, const char *what, uint64_t bytes, struct rt_mem **mem)
+{
+    if (bytes)
+        t->item[t->n_items++] = (struct train_item){what, bytes, mem};
+}
+
+static uint64_t image_bytes(const struct rote_run *t, const struct data_split *s)
+{
+    const struct data_set *d = t->data;
+    return (uint64_t)s->count * (uint64_t)d->channels * (uint64_t)d->height * (uint64_t)d->width * (s->values ? 4 : 1);
+}
+
+static uint64_t largest_arena(const struct train_net *n, uint64_t so_far)
+{
+    const struct model_plan *plan[] = {n->step, n->clean, n->test};
+    for (size_t i = 0; i < COUNT_OF(plan); i++)
+        if (plan[i] && plan[i]->g->arena_bytes > so_far)
+            so_far = plan[i]->g->arena_bytes;
+    return so_far;
+}
+
+/* What the models and plans allocate by themselves. */
+static uint64_t own_bytes(const struct train_net *n)
+{
+    if (!n->m)
+        return 0;
+    uint64_t plans = (uint64_t)!!n->step + (uint64_t)!!n->clean + (uint64_t)!!n->test;
+    return 2 * n->m->param_bytes + n->m->state_bytes + plans * model_plan_table_bytes(n->step, n->m);
+}
+
+static void list_optimizer(struct rote_run *t, struct train_net *n, const char *m1, const char *m2)
+{
+    if (!n->m)
+        return;
+    uint64_t bytes = n->m->param_bytes - (n->m->frozen ? n->m->trunk_bytes : 0);
+    list(t, m1, bytes, &n->m1);
+    list(t, m2, n->step->m2 >= 0 ? bytes : 0, &n->m2);
+    list(t, "the parameters' moving average", n->step->ema >= 0 ? bytes : 0, &n->ema);
+}
+
+enum rote_status train_list_memory(struct rote_run *t)
+{
+    const struct data_set *d = t->data;
+    struct train_data *m = &t->mem;
+    list(t, "the training images", image_bytes(t, &d->train), &m->images);
+    list(t, "the training labels", 4 * (uint64_t)d->train.count, &m->labels);
+    list(t, "the test images", image_bytes(t, &d->test), &m->test_images);
+    list(t, "the test labels", 4 * (uint64_t)d->test.count, &m->test_labels);
+    list(t, "the normalisation", 8 * (uint64_t)d->channels, &m->norm);
+    list(t, "the order of an epoch", 4 * (uint64_t)d->train.count, &m->order);
+    list(t, "the evaluated subset", 4 * (uint64_t)t->clean_count, &m->clean_order);
+    list(t, "the order of the test", 4 * (uint64_t)d->test.count, &m->test_order);
+    list(t, "the ledger", 4 * MODEL_LEDGER * (uint64_t)d->train.count, &t->ledger);
+    list_optimizer(t, &t->net, "the momentum", "the second moments");
+    list_optimizer(t, &t->control, "the control's momentum", "the control's second moments");
+    t->arena_bytes = largest_arena(&t->net, 0);
+    if (t->control.m)
+        t->arena_bytes = largest_arena(&t->control, t->arena_bytes);
+    t->predicted_bytes = t->arena_bytes + own_bytes(&t->net) + own_bytes(&t->control);
+    for (int i = 0; i < t->n_items; i++)
+        t->predicted_bytes += t->item[i].bytes;
+    return ROTE_OK;
+}
+
+static enum rote_status bind_net(struct rote_run *t, struct train_net *n)
+{
+    enum rote_status st = ROTE_OK;
+    struct model_plan *p = n->step;
+    const struct train_data *m = &t->mem;
+    graph_set_mem(p->g, p->images, m->images);
+    graph_set_mem(p->g, p->labels, m->labels);
+    graph_set_mem(p->g, p->order, m->order);
+    graph_set_mem(p->g, p->norm, m->norm);
+    graph_set_mem(p->g, p->m1, n->m1);
+    if (p->m2 >= 0)
+        graph_set_mem(p->g, p->m2, n->m2);
+    if (p->ema >= 0)
+        graph_set_mem(p->g, p->ema, n->ema);
+    if (p->ledger >= 0)
+        graph_set_mem(p->g, p->ledger, t->ledger);
+    TRY(model_plan_bind(n->m, p, n->m->params, &t->arena));
+    struct rt_mem *evaluated = n->ema ? n->ema : n->m->params;
+    p = n->clean;
+    graph_set_mem(p->g, p->images, m->images);
+    graph_set_mem(p->g, p->labels, m->labels);
+    graph_set_mem(p->g, p->order, m->clean_order);
+    graph_set_mem(p->g, p->norm, m->norm);
+    TRY(model_plan_bind(n->m, p, evaluated, &t->arena));
+    p = n->test;
+    if (!p)
+        goto out;
+    graph_set_mem(p->g, p->images, m->test_images);
+    graph_set_mem(p->g, p->labels, m->test_labels);
+    graph_set_mem(p->g, p->order, m->test_order);
+    graph_set_mem(p->g, p->norm, m->norm);
+    TRY(model_plan_bind(n->m, p, evaluated, &t->arena));
+out:
+    return st;
+}
+
+enum rote_status train_allocate(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    for (int i = 0; i < t->n_items; i++)
+        TRY(rt_mem_new(t->dev, t->item[i].bytes, t->item[i].what, t->item[i].mem));
+    TRY(graph_arena_new(t->dev, t->arena_bytes, &t->arena));
+    TRY(model_allocate(t->net.m, true));
+    TRY(bind_net(t, &t->net));
+    if (t->control.m) {
+        TRY(model_allocate(t->control.m, true));
+        TRY(bind_net(t, &t->control));
+    }
+    struct rt_mem *zero[] = {t->ledger, t->net.m1, t->net.m2, t->control.m1, t->control.m2};
+    for (size_t i = 0; i < COUNT_OF(zero); i++)
+        if (zero[i])
+            TRY(rt_fill(zero[i], 0));
+out:
+    return st;
+}
+
+enum rote_status train_make_order(const struct rote_run *t, int64_t epoch, int32_t **out)
+{
+    int64_t n = t->data->train.count;
+    int32_t *order;
+    uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.order);
+    enum rote_status st = base_alloc(&order, (size_t)n, sizeof *order);
+    if (st)
+        return st;
+    for (int64_t i = 0; i < n; i++)
+        order[i] = (int32_t)i;
+    for (int64_t i = n - 1; i > 0; i--) { /* Fisher and Yates */
+        struct philox r = philox4x32((uint32_t)i, (uint32_t)epoch, STREAM_ORDER, 0, (uint32_t)seed,
+                                     (uint32_t)(seed >> 32));
+        int64_t k = (int64_t)((((uint64_t)r.v[0] << 32 | r.v[1]) >> 1) % (uint64_t)(i + 1));
+        int32_t swap = order[i];
+        order[i] = order[k];
+        order[k] = swap;
+    }
+    *out = order;
+    return ROTE_OK;
+}
+
+enum rote_status train_load_order(struct rote_run *t, int64_t epoch)
+{
+    int32_t *order = NULL;
+    enum rote_status st = ROTE_OK;
+    TRY(train_make_order(t, epoch, &order));
+    TRY(rt_write(t->mem.order, 0, order, 4 * (uint64_t)t->data->train.count));
+out:
+    base_free(order);
+    return st;
+}
+
+static enum rote_status upload_split(struct rote_run *t, const struct data_split *s, struct rt_mem *images,
+                                     struct rt_mem *labels)
+{
+    enum rote_status st = ROTE_OK;
+    const void *pixels = s->values ? (const void *)s->values : s->images;
+    if (!s->count)
+        return ROTE_OK;
+    TRY(rt_write(images, 0, pixels, image_bytes(t, s)));
+    TRY(rt_write(labels, 0, s->labels, 4 * (uint64_t)s->count));
+out:
+    return st;
+}
+
+enum rote_status train_upload(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    const struct data_set *d = t->data;
+    int32_t *order = NULL, *identity = NULL;
+    float *norm = NULL;
+    size_t c = (size_t)d->channels, n_test = (size_t)d->test.count;
+    TRY(upload_split(t, &d->train, t->mem.images, t->mem.labels));
+    TRY(upload_split(t, &d->test, t->mem.test_images, t->mem.test_labels));
+    TRY(base_alloc(&norm, 2 * c, sizeof *norm));
+    for (size_t i = 0; i < c; i++) {
+        norm[i] = c <= COUNT_OF(d->mean) ? d->mean[i] : 0.0f;
+        norm[c + i] = c <= COUNT_OF(d->mean) && d->std[i] > 0 ? 1.0f / d->std[i] : 1.0f;
+    }
+    TRY(rt_write(t->mem.norm, 0, norm, 8 * c));
+    TRY(train_make_order(t, -1, &order));
+    TRY(rt_write(t->mem.clean_order, 0, order, 4 * (uint64_t)t->clean_count));
+    TRY(base_alloc(&identity, n_test + 1, sizeof *identity));
+    for (size_t i = 0; i < n_test; i++)
+        identity[i] = (int32_t)i;
+    if (n_test)
+        TRY(rt_write(t->mem.test_order, 0, identity, 4 * n_test));
+out:
+    base_free(order);
+    base_free(identity);
+    base_free(norm);
+    return st;
+}

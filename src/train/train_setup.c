@@ -1,0 +1,251 @@
+/* From a configuration to models and plans. */
+#include <string.h>
+
+#include "common/philox.clh"
+#include "train/train_internal.h"
+
+static enum rote_status load_data(struct rote_run *t)
+{
+    const struct config_data *d = &t->cfg.data;
+    static const enum data_kind kinds[] = {
+        [CONFIG_DATA_FASHION_MNIST] = DATA_FASHION_MNIST, [CONFIG_DATA_IDX] = DATA_IDX,
+        [CONFIG_DATA_CIFAR10] = DATA_CIFAR10, [CONFIG_DATA_CIFAR100] = DATA_CIFAR100,
+        [CONFIG_DATA_NPY] = DATA_NPY, [CONFIG_DATA_SYNTHETIC] = DATA_SYNTHETIC};
+    if (d->kind == CONFIG_DATA_ARRAYS)
+        return base_error(ROTE_ECONFIG, "data.kind arrays: the images come from a program, not from a configuration");
+    struct data_options o = {.kind = kinds[d->kind], .path = d->path, .train_images = d->train_images,
+                             .train_labels = d->train_labels, .test_images = d->test_images,
+                             .test_labels = d->test_labels, .nchw = d->layout == CONFIG_LAYOUT_NCHW,
+                             .classes = d->classes, .channels = d->channels, .height = d->height, .width = d->width,
+                             .train_count = d->train_count, .test_count = d->test_count, .seed = t->cfg.seed};
+    if (d->kind != CONFIG_DATA_SYNTHETIC)
+        o.classes = 0;
+    return data_load(&o, &t->data);
+}
+
+/* A share of the training labels becomes one of the other classes. */
+static void add_noise(struct rote_run *t)
+{
+    uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.noise);
+    struct data_split *s = &t->data->train;
+    for (int64_t i = 0; i < s->count && t->cfg.data.label_noise > 0; i++) {
+        struct philox r = philox4x32((uint32_t)i, 0, STREAM_NOISE, 0, (uint32_t)seed, (uint32_t)(seed >> 32));
+        if ((r.v[0] + 0.5) / 4294967296.0 >= t->cfg.data.label_noise)
+            continue;
+        uint32_t other = (uint32_t)(((uint64_t)r.v[1] * (uint64_t)(t->data->classes - 1)) >> 32);
+        s->labels[i] = (s->labels[i] + 1 + (int32_t)other) % t->data->classes;
+    }
+}
+
+static enum rote_status prepare_data(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    const struct config *c = &t->cfg;
+    if (!t->data)
+        TRY(load_data(t));
+    if (c->data.subset)
+        TRY(data_take(&t->data->train, c->data.subset));
+    add_noise(t);
+    if (t->data->train.count < c->batch)
+        FAIL(ROTE_ECONFIG, "batch %d is larger than the %lld training samples; choose a smaller one", c->batch,
+             (long long)t->data->train.count);
+    t->steps_per_epoch = t->data->train.count / c->batch;
+    t->clean_count = c->rla_subset && c->rla_subset < t->data->train.count ? c->rla_subset : t->data->train.count;
+    if (t->data->train.values && (c->augment.crop || c->augment.flip || c->augment.cutout))
+        FAIL(ROTE_ECONFIG, "augment is for images of bytes; this data set has floats: set augment.crop=0, "
+                           "augment.flip=false, augment.cutout=0");
+out:
+    return st;
+}
+
+static void make_head(const struct rote_run *t, const struct config_head *h, struct model_head *out)
+{
+    static const enum model_loss losses[] = {
+        [CONFIG_LOSS_UNLIKELIHOOD] = LOSS_UNLIKELIHOOD, [CONFIG_LOSS_CONFUSION] = LOSS_CONFUSION,
+        [CONFIG_LOSS_REVERSAL] = LOSS_REVERSAL, [CONFIG_LOSS_ENTROPY] = LOSS_ENTROPY};
+    bool own = h->kind == CONFIG_HEAD_CLASS;
+    *out = (struct model_head){.kind = own ? HEAD_CLASS : h->per_class ? HEAD_RANDOM_PER_CLASS : HEAD_RANDOM,
+                               .n = config_head_labels(h, t->data->classes), .loss = own ? LOSS_OWN : losses[h->loss],
+                               .lambda = h->lambda, .smoothing = own ? t->cfg.label_smoothing : 0,
+                               .scheduled = h->schedule == CONFIG_LAMBDA_GANIN, .redraw = h->redraw,
+                               .seed = (uint64_t)config_head_seed(&t->cfg, h)};
+    snprintf(out->name, sizeof out->name, "%s", h->name);
+    snprintf(out->at, sizeof out->at, "%s", h->at);
+}
+
+static enum rote_status network(struct rote_run *t, struct spec **out)
+{
+    const struct data_set *d = t->data;
+    return config_spec(&t->cfg, d->channels, d->height, d->width, out);
+}
+
+static enum rote_status make_models(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    struct model_head *heads = NULL, *random = NULL;
+    struct spec *s = NULL;
+    const struct data_set *d = t->data;
+    int n = (int)t->cfg.heads_count, n_random = 0;
+    TRY(base_alloc(&heads, (size_t)n, sizeof *heads));
+    TRY(base_alloc(&random, (size_t)n, sizeof *random));
+    for (int i = 0; i < n; i++) {
+        make_head(t, &t->cfg.heads[i], &heads[i]);
+        if (heads[i].kind == HEAD_CLASS && heads[i].n < d->classes)
+            FAIL(ROTE_ECONFIG, "head %s: n is %d, but the data has %d classes", heads[i].name, heads[i].n, d->classes);
+        if (heads[i].kind != HEAD_CLASS) {
+            random[n_random] = heads[i];
+            random[n_random++].lambda = 0;
+        }
+    }
+    TRY(network(t, &s));
+    st = model_new(t->dev, s, d->channels, d->height, d->width, d->classes, heads, n, &t->net.m);
+    s = NULL;
+    TRY(st);
+    if (t->cfg.control.enabled && n_random) {
+        TRY(network(t, &s));
+        st = model_new(t->dev, s, d->channels, d->height, d->width, d->classes, random, n_random, &t->control.m);
+        s = NULL;
+        TRY(st);
+        t->control.m->frozen = true;
+    }
+out:
+    spec_free(s);
+    base_free(heads);
+    base_free(random);
+    return st;
+}
+
+static struct model_plan_options step_options(const struct rote_run *t, bool control)
+{
+    const struct config *c = &t->cfg;
+    const struct config_optimizer *o = &c->optimizer;
+    return (struct model_plan_options){
+        .batch = c->batch, .training = true, .floats = t->data->train.values, .data_count = t->data->train.count,
+        .order_count = t->data->train.count, .crop = c->augment.crop, .flip = c->augment.flip,
+        .cutout = c->augment.cutout, .cutout_p = c->augment.cutout_p,
+        .optimizer = o->kind == CONFIG_OPTIMIZER_SGD ? OPTIMIZER_SGD : OPTIMIZER_ADAMW, .momentum = o->momentum,
+        .decay = o->decay, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .nesterov = o->nesterov,
+        .ledger = !control, .ema = control ? 0 : c->ema};
+}
+
+static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bool control)
+{
+    enum rote_status st = ROTE_OK;
+    struct model_plan_options o = step_options(t, control);
+    TRY(model_plan_new(net->m, &o, &net->step));
+    o.training = false;
+    o.crop = o.flip = o.cutout = 0;
+    o.order_count = t->clean_count;
+    TRY(model_plan_new(net->m, &o, &net->clean));
+    o.data_count = o.order_count = t->data->test.count;
+    if (!control && t->data->test.count)
+        TRY(model_plan_new(net->m, &o, &net->test));
+out:
+    return st;
+}
+
+static enum rote_status build(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(config_inline_network(&t->cfg));
+    TRY(config_validate(&t->cfg));
+    TRY(prepare_data(t));
+    TRY(make_models(t));
+    TRY(make_plans(t, &t->net, false));
+    if (t->control.m)
+        TRY(make_plans(t, &t->control, true));
+    TRY(train_list_memory(t));
+out:
+    return st;
+}
+
+static struct rote_run *allocate(struct rote_device *dev, struct config *c, struct data_set *data)
+{
+    struct rote_run *t;
+    if (base_alloc(&t, 1, sizeof *t))
+        return NULL;
+    t->dev = dev;
+    t->cfg = *c;
+    t->data = data;
+    *c = (struct config){0};
+    const double nothing[MODEL_STATS] = {0};
+    for (int i = 0; i < MODEL_MAX_HEADS; i++) {
+        train_figures_of(nothing, &t->net.stream[i]);
+        t->net.clean_figures[i] = t->net.test_figures[i] = t->control.clean_figures[i] = t->net.stream[i];
+    }
+    return t;
+}
+
+enum rote_status train_new(struct rote_device *dev, struct config *c, struct data_set *data, struct rote_run **out)
+{
+    enum rote_status st = ROTE_OK;
+    struct rote_run *t = allocate(dev, c, data);
+    if (!t) {
+        config_free(c);
+        data_free(data);
+        return ROTE_ENOMEM;
+    }
+    TRY(build(t));
+    *out = t;
+    t = NULL;
+out:
+    train_free(t);
+    return st;
+}
+
+enum rote_status train_start(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    if (t->net.m->params)
+        return ROTE_OK;
+    uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.init);
+    TRY(train_allocate(t));
+    TRY(train_upload(t));
+    TRY(model_init(t->net.m, seed));
+    if (t->control.m)
+        TRY(model_init(t->control.m, seed));
+    if (t->net.ema)
+        TRY(rt_copy(t->net.ema, 0, t->net.m->params, 0, t->net.m->param_bytes));
+out:
+    return st;
+}
+
+static void net_free(struct train_net *n)
+{
+    model_plan_free(n->step);
+    model_plan_free(n->clean);
+    model_plan_free(n->test);
+    model_free(n->m);
+}
+
+void train_free(struct rote_run *t)
+{
+    if (!t)
+        return;
+    runlog_close(t->log);
+    net_free(&t->net);
+    net_free(&t->control);
+    graph_arena_free(&t->arena);
+    for (int i = 0; i < t->n_items; i++)
+        rt_mem_free(*t->item[i].mem);
+    data_free(t->data);
+    base_free(t->folder);
+    base_free(t->device_id);
+    config_free(&t->cfg);
+    base_free(t);
+}
+
+const char *train_folder(const struct rote_run *t)
+{
+    return t->folder;
+}
+
+struct model *train_model(struct rote_run *t)
+{
+    return t->net.m;
+}
+
+const struct config *train_config(const struct rote_run *t)
+{
+    return &t->cfg;
+}

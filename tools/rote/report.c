@@ -1,0 +1,62 @@
+/* A run's figures as a table. */
+#include <math.h>
+#include <stdio.h>
+
+#include "rote.h"
+
+static void percent(double v, double samples)
+{
+    if (samples > 0 && isfinite(v))
+        printf(" %8.2f%%", 100 * v);
+    else
+        printf(" %9s", "-");
+}
+
+static void heads(const rote_run *run, int n)
+{
+    struct rote_head_report h;
+    printf("\n%-20s %-20s %5s %9s %9s %9s %9s %9s\n", "random head", "at", "n", "raw", "corrected", "held-out", "control",
+           "chance");
+    for (int i = 0; i < n; i++) {
+        if (rote_run_head_report(run, i, &h) || !h.random)
+            continue;
+        printf("%-20s %-20s %5d", h.name, h.at, h.n);
+        percent(h.clean.accuracy, h.clean.samples);
+        percent(h.chance_corrected, h.clean.samples);
+        percent(h.held_out.accuracy, h.held_out.samples);
+        percent(h.control.accuracy, h.control.samples);
+        percent(1.0 / h.n, 1);
+        printf("\n");
+    }
+}
+
+enum rote_status cli_print_report(const rote_run *run)
+{
+    struct rote_report r;
+    struct rote_head_report h;
+    int random = 0;
+    enum rote_status st = rote_run_report(run, &r);
+    if (st)
+        return st;
+    printf("epoch %lld of %lld, %.0f s", (long long)r.epoch, (long long)r.epochs, r.seconds);
+    if (r.images_per_second > 0)
+        printf(", %.0f images/s", r.images_per_second);
+    printf("; device memory %.1f MiB, predicted %.1f\n\n", (double)r.peak_bytes / 1048576, (double)r.predicted_bytes / 1048576);
+    printf("%-20s %-20s %5s %9s %9s %9s\n", "class head", "at", "n", "train", "test", "test loss");
+    for (int i = 0; i < r.n_heads; i++) {
+        if ((st = rote_run_head_report(run, i, &h)))
+            return st;
+        random += h.random;
+        if (h.random)
+            continue;
+        printf("%-20s %-20s %5d", h.name, h.at, h.n);
+        percent(h.clean.accuracy, h.clean.samples);
+        percent(h.held_out.accuracy, h.held_out.samples);
+        if (h.held_out.samples > 0)
+            printf(" %9.4f", h.held_out.loss);
+        printf("\n");
+    }
+    if (random)
+        heads(run, r.n_heads);
+    return ROTE_OK;
+}
