@@ -111,15 +111,27 @@ out:
     return st;
 }
 
-static void set_variant(struct graph *g, const char *variant)
+static enum rote_status set_variant(struct graph *g, const char *variant)
 {
+    const char *known[16] = {"host"};
+    size_t n_known = 1;
+    bool found = !strcmp(variant, "host");
     for (int i = 0; i < g->n_nodes; i++) {
         bool has = !strcmp(variant, "host");
-        for (const struct op_variant *const *v = op_def_of(&g->node[i].call)->variants; *v; v++)
+        for (const struct op_variant *const *v = op_def_of(&g->node[i].call)->variants; *v; v++) {
             has = has || !strcmp((*v)->name, variant);
+            if (n_known < COUNT_OF(known))
+                known[n_known++] = (*v)->name;
+        }
         if (has)
             snprintf(g->node[i].variant, sizeof g->node[i].variant, "%s", variant);
+        found = found || has;
     }
+    if (found)
+        return ROTE_OK;
+    const char *near = base_nearest(variant, known, n_known);
+    return base_error(ROTE_ECONFIG, "no operator of this network has a variant '%s'%s%s", variant,
+                      near ? "; nearest: " : "", near ? near : "");
 }
 
 enum rote_status model_plan_new(struct model *m, const struct model_plan_options *o, struct model_plan **out)
@@ -147,7 +159,7 @@ enum rote_status model_plan_new(struct model *m, const struct model_plan_options
     b.g = p->g;
     TRY(build_all(&b, o));
     if (o->variant && *o->variant)
-        set_variant(p->g, o->variant);
+        TRY(set_variant(p->g, o->variant));
     TRY(graph_plan(p->g));
     *out = p;
     p = NULL;

@@ -41,7 +41,8 @@ struct config_data {
     enum config_layout layout;                                     /* npy with 4 dimensions */
     int subset;                                                    /* first training samples; 0: all */
     double label_noise;
-    int classes, channels, height, width, train_count, test_count; /* synthetic */
+    int classes; /* 0: what the data have */
+    int channels, height, width, train_count, test_count; /* synthetic */
 };
 
 struct config_seeds { /* -1: the run's seed */
@@ -97,7 +98,8 @@ struct config {
     int batch, epochs;
     int64_t seed;
     struct config_seeds seeds;
-    char *device; /* NULL: the default device */
+    char *device;  /* NULL: the default device */
+    char *variant; /* preferred for every operator that has it; NULL: the best */
     struct config_optimizer optimizer;
     struct config_lr lr;
     struct config_augment augment;

@@ -97,6 +97,7 @@ static const cyaml_schema_field_t config_fields[] = {
     INT(config, seed),
     MAP(seeds, seeds_fields),
     TEXT(config, device),
+    TEXT(config, variant),
     MAP(optimizer, optimizer_fields),
     MAP(lr, lr_fields),
     MAP(augment, augment_fields),
@@ -119,7 +120,7 @@ static const cyaml_schema_field_t config_fields[] = {
 static const struct schema_bound bounds[] = {
     {"data.subset", 0, COUNT_MAX, false, false},
     {"data.label_noise", 0, 1, false, false},
-    {"data.classes", 2, 1000000, false, false},
+    {"data.classes", 0, 1000000, false, false},
     {"data.channels", 1, 65536, false, false},
     {"data.height", 1, 65536, false, false},
     {"data.width", 1, 65536, false, false},
@@ -182,7 +183,7 @@ const struct schema config_schema = {
 /* Defaults are YAML too: a run without any file is the small network on Fashion-MNIST
  * with one probe, a random head that sends no gradient. */
 static const char defaults[] =
-    "data: {kind: fashion-mnist, layout: nhwc, classes: 10, channels: 1, height: 28, width: 28,\n"
+    "data: {kind: fashion-mnist, layout: nhwc, classes: 0, channels: 1, height: 28, width: 28,\n"
     "       train_count: 2000, test_count: 500}\n"
     "batch: 128\n"
     "epochs: 10\n"

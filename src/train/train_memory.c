@@ -66,6 +66,11 @@ enum rote_status train_list_memory(struct rote_run *t)
     t->predicted_bytes = t->arena_bytes + own_bytes(&t->net) + own_bytes(&t->control);
     for (int i = 0; i < t->n_items; i++)
         t->predicted_bytes += t->item[i].bytes;
+    const struct rt_facts *f = rt_facts_of(t->dev);
+    if (t->predicted_bytes > f->mem_bytes)
+        return base_error(ROTE_EDEVMEM, "the run needs %llu MiB, but %s has %llu MiB; use a smaller batch (now %d) or network",
+                          (unsigned long long)(t->predicted_bytes >> 20), f->name,
+                          (unsigned long long)(f->mem_bytes >> 20), t->cfg.batch);
     return ROTE_OK;
 }
 

@@ -18,8 +18,6 @@ static enum rote_status load_data(struct rote_run *t)
                              .test_labels = d->test_labels, .nchw = d->layout == CONFIG_LAYOUT_NCHW,
                              .classes = d->classes, .channels = d->channels, .height = d->height, .width = d->width,
                              .train_count = d->train_count, .test_count = d->test_count, .seed = t->cfg.seed};
-    if (d->kind != CONFIG_DATA_SYNTHETIC)
-        o.classes = 0;
     return data_load(&o, &t->data);
 }
 
@@ -125,7 +123,7 @@ static struct model_plan_options step_options(const struct rote_run *t, bool con
         .cutout = c->augment.cutout, .cutout_p = c->augment.cutout_p,
         .optimizer = o->kind == CONFIG_OPTIMIZER_SGD ? OPTIMIZER_SGD : OPTIMIZER_ADAMW, .momentum = o->momentum,
         .decay = o->decay, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .nesterov = o->nesterov,
-        .ledger = !control, .ema = control ? 0 : c->ema};
+        .variant = t->cfg.variant, .ledger = !control, .ema = control ? 0 : c->ema};
 }
 
 static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bool control)

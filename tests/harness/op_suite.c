@@ -138,7 +138,7 @@ int main(void)
     tcase_add_loop_test(forward, operator_matches_reference, 0, (int)count);
     tcase_add_loop_test(gradient, gradient_matches_differences, 0, (int)count);
     suite_add_tcase(suite, forward);
-    if (!getenv("ROTE_TEST_SMALL"))
+    if (!getenv("ROTE_TEST_SMALL") && !getenv("ROTE_TEST_GRADIENTS"))
         suite_add_tcase(suite, gradient);
     SRunner *runner = srunner_create(suite);
     srunner_set_fork_status(runner, CK_NOFORK); /* OpenCL does not survive a fork */

@@ -260,6 +260,8 @@ static int execute(struct job *j)
     rote_op *op = NULL;
     struct rote_port p;
     int upstream = 0;
+    for (int i = 0; i < j->n_pairs; i++)
+        upstream = upstream || find_port(j, j->key[i], &p) == 2;
     enum rote_status st = rote_op_port_of(j->op, 0, &p);
     if (!st)
         st = rote_device_open(j->device, &j->dev);
@@ -273,8 +275,6 @@ static int execute(struct job *j)
         printf("%s, variant %s\n", j->op, rote_op_variant(op));
     if (!st)
         st = run(j, op);
-    for (int i = 0; i < j->n_pairs; i++)
-        upstream = upstream || find_port(j, j->key[i], &p) == 2;
     if (!st && upstream && !rote_op_gradient(j->op, 0)) {
         snprintf(j->error, sizeof j->error, "%s has no gradient", j->op);
         st = ROTE_EINVAL;

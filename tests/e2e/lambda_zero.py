@@ -1,0 +1,42 @@
+"""With lambda = 0 the class head and the trunk are, bit for bit, those of a run without
+random heads: resnet18, shared and per-class heads at three depths."""
+from e2e import check, checkpoint, main, rote, settings, tensors
+
+COMMON = settings(model="resnet18", data__kind="synthetic", data__height=16, data__width=16, data__channels=3,
+                  data__train_count=96, data__test_count=16, batch=16, epochs=1, log_every=2, rla_subset=16,
+                  augment__crop=2, augment__flip="true", lr__base=0.05)
+PROBES = "[{name: class, kind: class}" + "".join(
+    f", {{name: s{i}, at: {at}, n: {n}}}, {{name: p{i}, at: {at}, n: {n}, per_class: true}}"
+    for i, (at, n) in enumerate((("block1.1", 2), ("block3.0", 10), ("features", 33)))) + "]"
+
+
+def trunk(folder):
+    found, _ = tensors(checkpoint(folder))
+    return {k: v for k, v in found.items() if not k.startswith(("ledger", "sums/")) and
+            ("heads." not in k or "heads.class." in k)}, found
+
+
+def probes_change_nothing(folder):
+    rote("train", *COMMON, "--set", "heads=[{name: class, kind: class}]", "--out", folder / "alone", "--quiet")
+    rote("train", *COMMON, "--set", f"heads={PROBES}", "--out", folder / "probed", "--quiet")
+    alone, _ = trunk(folder / "alone")
+    probed, everything = trunk(folder / "probed")
+    check(alone.keys() == probed.keys() and len(alone) > 120, f"{len(alone)} and {len(probed)} tensors")
+    for name, value in alone.items():
+        check(value == probed[name], f"{name} differs with probes attached")
+    check("heads.p1.weight" in everything and everything["heads.p1.weight"][1] == [10, 10, 256],
+          "the per-class head is not there")
+    moved, _ = trunk(folder / "probed")
+    check(any(b"\0" * 8 not in v[2] for k, v in moved.items() if "optimizer.m1" in k), "nothing was trained")
+
+
+def lambda_changes_the_trunk(folder):
+    """The same comparison must be able to fail."""
+    heads = "[{name: class, kind: class}, {name: s, at: block3.0, lambda: 1}]"
+    rote("train", *COMMON, "--set", f"heads={heads}", "--out", folder / "pushed", "--quiet")
+    alone, _ = trunk(folder / "alone")
+    pushed, _ = trunk(folder / "pushed")
+    check(alone["stem.weight"] != pushed["stem.weight"], "lambda = 1 did not reach the stem")
+
+
+main(probes_change_nothing, lambda_changes_the_trunk)

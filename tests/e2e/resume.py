@@ -1,0 +1,80 @@
+"""Killed with -9 at random steps, as often as it takes, and resumed: parameters, ledger
+and log are those of a run that nobody disturbed. Ctrl-C writes a checkpoint."""
+import os
+import random
+import signal
+import subprocess
+import time
+
+from e2e import ROTE, check, checkpoint, main, rote, settings, tensors
+
+KILLS = int(os.environ.get("ROTE_KILLS", "20"))
+COMMON = settings(data__kind="synthetic", data__train_count=2048, data__test_count=64, batch=16, epochs=4,
+                  log_every=7, checkpoint_every=5, dropout=0.2, augment__crop=2, ema=0.95, rla_subset=64,
+                  control__enabled="true",
+                  heads="[{name: class, kind: class}, {name: a, lambda: 1, schedule: ganin}, "
+                        "{name: b, per_class: true, n: 3}]")
+
+
+def compare(one, two):
+    a, _ = tensors(checkpoint(one))
+    b, _ = tensors(checkpoint(two))
+    check(a.keys() == b.keys(), "the checkpoints hold other tensors")
+    for name in a:
+        check(a[name] == b[name], f"{name} differs from the undisturbed run's")
+    for name in ("log.jsonl", "log.csv", "ledger.npy"):
+        check((one / name).read_bytes() == (two / name).read_bytes(), f"{name} differs from the undisturbed run's")
+    check(not [p for p in two.iterdir() if ".tmp" in p.name], "a temporary file was left")
+
+
+def start(*arguments):
+    return subprocess.Popen([ROTE, *map(str, arguments)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def killed(folder):
+    random.seed(1)
+    rote("train", *COMMON, "--out", folder / "whole", "--quiet")
+    out = folder / "killed"
+    kills = 0
+    process = start("train", *COMMON, "--out", out, "--quiet")
+    while True:
+        seen = None
+        # wait for a first checkpoint of this process, then for a random while
+        before = (out / "latest").read_text() if (out / "latest").exists() else None
+        deadline = time.time() + 120
+        while process.poll() is None and time.time() < deadline:
+            seen = (out / "latest").read_text() if (out / "latest").exists() else None
+            if seen != before:
+                break
+            time.sleep(0.002)
+        if kills < KILLS and process.poll() is None:
+            time.sleep(random.random() * 0.12)
+            if process.poll() is None:
+                process.kill()
+                kills += 1
+        process.wait()
+        error = process.stderr.read().decode()
+        if process.returncode == 0:
+            break
+        check(process.returncode == -9, f"resumed run failed: {error}")
+        process = start("train", "--resume", out, "--quiet")
+    print(f"  killed {kills} times")
+    check(kills >= KILLS, f"the run was killed {kills} times only: make it longer")
+    compare(folder / "whole", out)
+
+
+def interrupted(folder):
+    out = folder / "interrupted"
+    process = start("train", *COMMON, "--out", out, "--quiet")
+    while not (out / "latest").exists():
+        check(process.poll() is None, "the run ended before its first checkpoint")
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    error = process.stderr.read().decode()
+    check(process.returncode == 1 and "resume with: rote train --resume" in error, f"{process.returncode}: {error}")
+    rote("train", "--resume", out, "--quiet")
+    compare(folder / "whole", out)
+
+
+main(killed, interrupted)

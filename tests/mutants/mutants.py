@@ -1,0 +1,116 @@
+"""Kernels made wrong on purpose, through the kernel folder: the operator suite must fail on
+each of them, and pass on an unchanged copy. A mutant: operator, file, text, replacement;
+`nth` says which occurrence. Usage: mutants.py OP_SUITE"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+CL = pathlib.Path(__file__).resolve().parents[2] / "cl"
+MUTANTS = [
+    # the last row, tap, channel, batch entry; a sign; a stride
+    ("conv2d_fwd", "conv2d.cl", "const long rows = (long)P * Q * N, row_tiles", "const long rows = (long)P * Q * N - 1, row_tiles"),
+    ("conv2d_fwd", "conv2d.cl", "tap < R * S; tap++", "tap + 1 < R * S; tap++"),
+    ("conv2d_fwd", "conv2d.cl", "for (; c < C; c++, b += KT)", "for (; c + 1 < C; c++, b += KT)"),
+    ("conv2d_fwd", "conv2d.cl", "u < 4; u++", "u < 3; u++"),
+    ("conv2d_fwd", "conv2d.cl", "r * step_h + off_h", "r * step_h - off_h"),
+    ("conv2d_fwd", "conv2d.cl", "s * step_w + off_w", "s * step_w - off_w"),
+    ("conv2d_fwd", "conv2d.cl", "p * mul_h", "p * (mul_h + 1)"),
+    ("conv2d_fwd", "conv2d.cl", "q * mul_w", "(q * mul_w + 1)"),
+    ("conv2d_fwd", "conv2d.cl", "if (k < columns)", "if (k + 1 < columns)"),
+    ("conv2d_fwd", "conv2d.cl", "+ (long)g * columns + k]", "+ (long)k]"),
+    ("conv2d_fwd", "conv2d.cl", "to[c] = pixel < 0 ? 0.0f : from[c]", "to[c] = from[pixel < 0 ? 0 : c]"),
+    ("conv2d_bwd_data", "conv2d.cl", "v = transposed ?", "v = !transposed ?"),
+    ("conv2d_bwd_data", "conv2d.cl", "h * div_h != nh ||", ""),
+    ("conv2d_bwd_filter", "conv2d.cl", "i < pixel_rows; i++", "i + 1 < pixel_rows; i++"),
+    ("conv2d_bwd_filter", "conv2d.cl", "-pad_h, -pad_w, 1, 1", "-pad_h, pad_w, 1, 1"),
+    ("conv2d_bwd_filter", "conv2d.cl", "s < splits; s++", "s + 1 < splits; s++"),
+    ("conv2d_bwd_filter", "conv2d.cl", "c0 + m < C ? c0 + m : C - 1", "c0"),
+    ("linear_fwd", "conv2d.cl", "tap < R * S; tap++", "tap + 1 < R * S; tap++"),
+    ("matmul", "conv2d.cl", "for (; c < C; c++, b += KT)", "for (; c + 1 < C; c++, b += KT)"),
+    ("batchnorm_fwd", "batchnorm.cl", "r < stop; r++", "r + 1 < stop; r++"),
+    ("batchnorm_fwd", "batchnorm.cl", "m2 / (n - 1.0f)", "m2 / n"),
+    ("batchnorm_fwd", "batchnorm.cl", "m2 / n + eps", "m2 / n"),
+    ("batchnorm_bwd", "batchnorm.cl", "- a - xhat * b", "- a + xhat * b"),
+    ("batchnorm_bwd", "batchnorm.cl", "part < parts; part++", "part + 1 < parts; part++", 2),
+    ("batchnorm_eval", "batchnorm.cl", "sqrt(vec_load(var + c, left) + eps)", "sqrt(vec_load(var + c, left))"),
+    ("maxpool_fwd", "pool.cl", "r < window_h; r++", "r + 1 < window_h; r++"),
+    ("maxpool_fwd", "pool.cl", "q * stride_w - pad_w", "q * stride_w + pad_w"),
+    ("maxpool_bwd", "pool.cl", "p <= p1", "p < p1"),
+    ("avgpool_fwd", "pool.cl", "s < window_w; s++", "s + 1 < window_w; s++", 2),
+    ("avgpool_bwd", "pool.cl", "q <= q1", "q < q1", 2),
+    ("globalpool_fwd", "pool.cl", "i < pixels", "i + 1 < pixels"),
+    ("globalpool_bwd", "pool.cl", "dy[n * C + c] /", "-dy[n * C + c] /"),
+    ("bias_fwd", "bias.cl", "vec_load(x + r * C + c, C - c) + v", "vec_load(x + r * C + c, C - c) - v"),
+    ("bias_bwd", "reduce.cl", "p < parts; p++", "p + 1 < parts; p++"),
+    ("reduce_rows", "reduce.cl", "r < end; r++", "r + 1 < end; r++"),
+    ("reduce_sum", "reduce.cl", "float sum = partial[c]", "float sum = 0.0f"),
+    ("gelu_fwd", "gelu.cl", "erfc(-0.70710678f", "erfc(0.70710678f"),
+    ("gelu_bwd", "gelu.cl", "+ v * 0.39894228f", "- v * 0.39894228f"),
+    ("dropout_fwd", "dropout.cl", ">= p ?", "< p ?"),
+    ("dropout_bwd", "dropout.cl", "* scale", "* 1.0f"),
+    ("gather", "gather.cl", "row = h + g.dy", "row = h - g.dy"),
+    ("gather", "gather.cl", "W - 1 - w", "W - w"),
+    ("gather", "gather.cl", "at < last ? at : last", "at", 2),
+    ("gather_float", "gather.cl", "norm[c]) * norm[C + c]", "norm[c])", 2),
+    ("segment_rows", "segment.cl", "y[n] < g", "y[n] <= g"),
+    ("segment_fwd", "segment.cl", "d < D; d++", "d + 1 < D; d++"),
+    ("segment_fwd", "segment.cl", "b[(ulong)g * T + t]", "b[t]"),
+    ("segment_bwd_data", "segment.cl", "t < T; t++", "t + 1 < T; t++"),
+    ("segment_bwd_filter", "segment.cl", "i < end; i++", "i + 1 < end; i++"),
+    ("head_loss", "head_loss.cl", "p - (1.0f - e) * one", "p + (1.0f - e) * one"),
+    ("head_loss", "head_loss.cl", "j == t ? 1.0f : -exp", "j == t ? 1.0f : exp"),
+    ("head_loss", "head_loss.cl", "g = p - 1.0f / (float)K", "g = p"),
+    ("head_loss", "head_loss.cl", "g = one - p", "g = p - one"),
+    ("head_loss", "head_loss.cl", "log_p + entropy)", "log_p - entropy)"),
+    ("head_loss", "head_loss.cl", "j < K; j++", "j + 1 < K; j++", 3),
+    ("head_loss", "head_loss.cl", "head[6] ? epoch + 1 : 0", "0"),
+    ("head_loss", "head_loss.cl", "share * scale * g", "share * g"),
+    ("ledger", "ledger.cl", "row[5] > hit", "row[5] < hit"),
+    ("metrics", "metrics.cl", "n < N; n++", "n + 1 < N; n++"),
+    ("sgd", "sgd.cl", "fma(-lr,", "fma(lr,"),
+    ("sgd", "sgd.cl", "fma(momentum, v, d)", "v"),
+    ("adamw", "adamw.cl", "* shrink -", "-"),
+    ("adamw", "adamw.cl", "fma(sqrt(v[i]), root, eps)", "sqrt(v[i])"),
+    ("ema", "ema.cl", "p[i] - s[i]", "p[i] + s[i]"),
+]
+
+
+def mutate(folder, file, old, new, nth=1):
+    shutil.copytree(CL, folder, dirs_exist_ok=True)
+    path = folder / file
+    parts = path.read_text().split(old)
+    if len(parts) <= nth:
+        sys.exit(f"{file} has no {nth}. '{old}': the list of mutants is out of date")
+    path.write_text(old.join(parts[:nth]) + new + old.join(parts[nth:]))
+
+
+def passes(suite, folder, operator):
+    env = {**os.environ, "ROTE_KERNELS": str(folder), "ROTE_NO_CACHE": "1", "ROTE_TEST_OP": operator,
+           "ROTE_TEST_GRADIENTS": "0", "POCL_CACHE_DIR": str(folder / "cache")}
+    return subprocess.run([suite], env=env, capture_output=True, text=True, timeout=300).returncode == 0
+
+
+def main():
+    suite, survivors = sys.argv[1], []
+    temp = pathlib.Path(tempfile.mkdtemp(prefix="rote-mutants-"))
+    try:
+        shutil.copytree(CL, temp / "same")
+        if not passes(suite, temp / "same", ""):
+            sys.exit("the suite fails on an unchanged copy of the kernels")
+        for i, (operator, *change) in enumerate(MUTANTS):
+            mutate(temp / str(i), *change)
+            if passes(suite, temp / str(i), operator):
+                survivors.append(f"{operator}: '{change[1]}' -> '{change[2]}' in {change[0]}")
+            shutil.rmtree(temp / str(i))
+    finally:
+        shutil.rmtree(temp, ignore_errors=True)
+    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants were caught")
+    for s in survivors:
+        print("survived:", s)
+    sys.exit(1 if survivors else 0)
+
+
+main()
