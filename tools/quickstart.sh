@@ -18,4 +18,5 @@ check t10k-labels-idx1-ubyte.gz 15d484375f8d13e6eb1aabb0c3f46965
 
 [ -f build/CMakeCache.txt ] || cmake -S . -B build >/dev/null
 cmake --build build -j "$(nproc)"
-exec build/rote train docs/examples/quickstart.yaml "$@"
+# A later --device in the arguments wins.
+exec build/rote train docs/examples/quickstart.yaml --device portable "$@"

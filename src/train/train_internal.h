@@ -45,7 +45,8 @@ struct rote_run {
     int64_t step;           /* steps done */
     int64_t steps_per_epoch;
     double seconds;         /* spent in the loop, over all resumptions */
-    double started;         /* base_now() of this process's loop */
+    double started;         /* base_now() up to which `seconds` counts */
+    double began;           /* base_now() of this process's first step */
     int64_t measured_steps; /* in this process, for images per second */
     double measured_seconds;
     bool evaluated;

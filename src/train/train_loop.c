@@ -67,10 +67,10 @@ static int tell(const struct rote_run *t, const struct train_hooks *hooks, const
     struct rote_progress p = {.step = t->step, .steps = steps, .epoch = (int)(t->step / t->steps_per_epoch),
                                .epochs = t->cfg.epochs, .loss = f.loss, .accuracy = f.accuracy, .doing = doing,
                                .remaining = -1};
-    double here = base_now() - t->started;
-    p.seconds = t->seconds + here;
-    if (t->measured_steps > 0)
-        p.remaining = here / (double)t->measured_steps * (double)(steps - t->step);
+    double now = base_now();
+    p.seconds = t->seconds + now - t->started;
+    if (t->measured_steps > 0) /* evaluations and checkpoints included */
+        p.remaining = (now - t->began) / (double)t->measured_steps * (double)(steps - t->step);
     return hooks->progress(hooks->user, &p);
 }
 
@@ -168,6 +168,8 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
         goto out;
     }
     t->started = base_now();
+    if (t->began == 0)
+        t->began = t->started;
     set_seeds(&t->net, &t->cfg);
     if (t->control.m)
         set_seeds(&t->control, &t->cfg);
