@@ -26,9 +26,12 @@ system_icd() {
 setup() {
     icd pocl "$(system_icd pocl)"
     icd rusticl "$(system_icd rusticl)"
-    if [ ! -e "$folder/python/lib/libintelocl.so" ]; then
+    if [ ! -e "$folder/python/ready" ]; then
         python3 -m venv "$folder/python"
-        "$folder/python/bin/pip" install --quiet --disable-pip-version-check intel-opencl-rt intel-cmplr-lib-rt
+        # The last three are the readers that Rote's own files are held against.
+        "$folder/python/bin/pip" install --quiet --disable-pip-version-check intel-opencl-rt intel-cmplr-lib-rt \
+            tensorboard safetensors numpy
+        touch "$folder/python/ready"
     fi
     [ -e "$folder/python/lib/libintelocl.so" ] || { echo "vendors.sh: libintelocl.so is not in the package" >&2; exit 1; }
     icd intel "$folder/python/lib/libintelocl.so"

@@ -2,8 +2,8 @@
  * https://github.com/huggingface/safetensors describes the format.
  *
  * Files written here carry the metadata key "rote.sha256": SHA-256 over the header as
- * compact JSON with sorted keys but without that key, followed by the data. Reading checks
- * it where it is there, so that a flipped bit anywhere is an error. */
+ * compact JSON with sorted keys but without that key, followed by the data; and the key
+ * "rote.checked", so that the digest's loss is noticed. A flipped bit anywhere is an error. */
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 

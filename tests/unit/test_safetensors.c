@@ -1,0 +1,195 @@
+/* Checkpoint files: round trip, every bit, every length, errors, failing memory. */
+#include <check.h>
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "train/safetensors.h"
+
+static char folder[64], path[96];
+static const float a[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
+static const int64_t b[3] = {1, -9007199254740993, 3};
+static const unsigned char c[5] = {1, 2, 3, 4, 5};
+
+static enum rote_status write_one(void)
+{
+    enum rote_status st = ROTE_OK;
+    struct st_file *f = NULL;
+    TRY(st_new(&f));
+    TRY(st_add(f, "a", ST_F32, 2, (int64_t[]){2, 3}, a));
+    TRY(st_add(f, "c", ST_U8, 1, (int64_t[]){5}, c));
+    TRY(st_add(f, "b", ST_I64, 1, (int64_t[]){3}, b));
+    TRY(st_meta(f, "step", "12"));
+    TRY(st_write(f, path));
+out:
+    st_free(f);
+    return st;
+}
+
+static void put(const char *bytes, size_t n)
+{
+    ck_assert_int_eq(base_write_file_atomic(path, bytes, n), ROTE_OK);
+}
+
+static void refused(const char *part)
+{
+    struct st_file *f = NULL;
+    enum rote_status st = st_read(path, &f);
+    ck_assert_msg(st != ROTE_OK, "a damaged file was read");
+    ck_assert_msg(strstr(rote_error_detail(), part) != NULL, "'%s' is not in: %s", part, rote_error_detail());
+    ck_assert_ptr_null(f);
+}
+
+START_TEST(what_is_written_is_read)
+{
+    struct st_file *f = NULL;
+    ck_assert_int_eq(write_one(), ROTE_OK);
+    ck_assert_msg(!st_read(path, &f), "%s", rote_error_detail());
+    ck_assert_uint_eq(st_count(f), 3);
+    const struct st_tensor *x = st_find(f, "a"), *y = st_find(f, "b"), *z = st_find(f, "c");
+    ck_assert(x && x->rank == 2 && x->dim[0] == 2 && x->dim[1] == 3 && !memcmp(x->data, a, sizeof a));
+    ck_assert(y && y->type == ST_I64 && !memcmp(y->data, b, sizeof b) && (uintptr_t)y->data % 8 == 0);
+    ck_assert(z && z->bytes == 5 && !memcmp(z->data, c, 5));
+    ck_assert_str_eq(st_meta_get(f, "step"), "12");
+    ck_assert_ptr_null(st_meta_get(f, "stop"));
+    ck_assert_ptr_null(st_find(f, "d"));
+    st_free(f);
+}
+END_TEST
+
+START_TEST(every_flipped_bit_is_found)
+{
+    char *bytes;
+    size_t n;
+    ck_assert_int_eq(write_one(), ROTE_OK);
+    ck_assert_int_eq(base_read_file(path, &bytes, &n), ROTE_OK);
+    for (size_t bit = 0; bit < 8 * n; bit++) {
+        struct st_file *f = NULL;
+        bytes[bit / 8] ^= (char)(1 << bit % 8);
+        put(bytes, n);
+        ck_assert_msg(st_read(path, &f) != ROTE_OK, "bit %zu of byte %zu", bit % 8, bit / 8);
+        bytes[bit / 8] ^= (char)(1 << bit % 8);
+    }
+    base_free(bytes);
+}
+END_TEST
+
+START_TEST(every_length_is_found)
+{
+    char *bytes;
+    size_t n;
+    ck_assert_int_eq(write_one(), ROTE_OK);
+    ck_assert_int_eq(base_read_file(path, &bytes, &n), ROTE_OK);
+    for (size_t len = 0; len < n; len++) {
+        put(bytes, len);
+        refused(path);
+    }
+    base_free(bytes);
+}
+END_TEST
+
+static void file_with(const char *header, size_t data)
+{
+    char bytes[1024] = {0};
+    size_t n = strlen(header);
+    bytes[0] = (char)(n & 255);
+    bytes[1] = (char)(n >> 8);
+    memcpy(bytes + 8, header, n);
+    put(bytes, 8 + n + data);
+}
+
+START_TEST(files_from_elsewhere)
+{
+    struct st_file *f = NULL;
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
+    ck_assert_msg(!st_read(path, &f), "%s", rote_error_detail());
+    st_free(f);
+    file_with("{\"t\":{\"dtype\":\"F16\",\"shape\":[2],\"data_offsets\":[0,4]}}", 4);
+    refused("F16");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", 8);
+    refused("another size");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 4);
+    refused("truncated");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[-2],\"data_offsets\":[0,8]}}", 8);
+    refused("shape");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[0,16]},"
+              "\"u\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", 16);
+    refused("overlap");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
+              "\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
+    refused("JSON");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}", 8);
+    refused("another size");
+    file_with("[1, 2]", 8);
+    refused("JSON");
+    put("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
+    refused("no safetensors file");
+}
+END_TEST
+
+START_TEST(memory_that_fails)
+{
+    for (long n = 1;; n++) {
+        base_alloc_fail_at(n);
+        enum rote_status st = write_one();
+        base_alloc_fail_at(0);
+        if (!st)
+            break;
+        ck_assert_int_eq(st, ROTE_ENOMEM);
+    }
+    for (long n = 1;; n++) {
+        struct st_file *f = NULL;
+        base_alloc_fail_at(n);
+        enum rote_status st = st_read(path, &f);
+        base_alloc_fail_at(0);
+        st_free(f);
+        if (!st)
+            break;
+        ck_assert_int_eq(st, ROTE_ENOMEM);
+    }
+}
+END_TEST
+
+START_TEST(nothing_is_left_behind)
+{
+    char saved[96];
+    memcpy(saved, path, sizeof saved);
+    snprintf(path, sizeof path, "%.60s/none/x.safetensors", folder);
+    ck_assert_int_eq(write_one(), ROTE_EIO);
+    memcpy(path, saved, sizeof path);
+    ck_assert_int_eq(write_one(), ROTE_OK);
+    DIR *d = opendir(folder);
+    int files = 0;
+    for (struct dirent *e; (e = readdir(d));)
+        files += e->d_name[0] != '.';
+    closedir(d);
+    ck_assert_int_eq(files, 1);
+}
+END_TEST
+
+int main(void)
+{
+    snprintf(folder, sizeof folder, "/tmp/rote-st-XXXXXX");
+    if (!mkdtemp(folder))
+        return 1;
+    snprintf(path, sizeof path, "%.60s/x.safetensors", folder);
+    Suite *s = suite_create("safetensors");
+    TCase *t = tcase_create("safetensors");
+    tcase_set_timeout(t, 120);
+    tcase_add_test(t, what_is_written_is_read);
+    tcase_add_test(t, every_flipped_bit_is_found);
+    tcase_add_test(t, every_length_is_found);
+    tcase_add_test(t, files_from_elsewhere);
+    tcase_add_test(t, memory_that_fails);
+    tcase_add_test(t, nothing_is_left_behind);
+    suite_add_tcase(s, t);
+    SRunner *r = srunner_create(s);
+    srunner_set_fork_status(r, CK_NOFORK);
+    srunner_run_all(r, CK_NORMAL);
+    int failed = srunner_ntests_failed(r);
+    srunner_free(r);
+    unlink(path);
+    rmdir(folder);
+    return failed ? 1 : 0;
+}
