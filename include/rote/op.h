@@ -55,6 +55,9 @@ ROTE_API enum rote_status rote_op_port_of(const char *name, int index, struct ro
 ROTE_API enum rote_status rote_op_bind(rote_op *op, const char *port, rote_tensor *t);
 /* A runtime attribute between runs: "lr=0.01", "step=7". */
 ROTE_API enum rote_status rote_op_set(rote_op *op, const char *word);
+/* Whether the indices among the inputs (classes, sample numbers, tables of heads) keep
+ * inside what they index; kernels do not check. data[i] is the host copy of input ports[i]. */
+ROTE_API enum rote_status rote_op_check(const rote_op *op, const char *const *ports, const void *const *data, int n);
 /* Enqueues; read an output, or call rote_device_finish, to wait. */
 ROTE_API enum rote_status rote_op_run(rote_op *op);
 ROTE_API enum rote_status rote_device_finish(rote_device *device);

@@ -165,6 +165,16 @@ enum rote_status op_shape_error(const struct call *c, const char *fmt, ...)
     return base_error(ROTE_EINVAL, "%s: %s", c->sig->name, text);
 }
 
+enum rote_status op_check_below(const struct call *c, int port, const void *data, int64_t limit)
+{
+    const int32_t *v = data;
+    for (int64_t i = 0; v && i < call_elements(&c->in[port]); i++)
+        if (v[i] < 0 || v[i] >= limit)
+            return op_shape_error(c, "%s[%lld] is %d; it must be from 0 to %lld", c->sig->in[port].name, (long long)i,
+                                  (int)v[i], (long long)limit - 1);
+    return ROTE_OK;
+}
+
 void op_set_out(struct call *c, int port, int rank, const int64_t *dims)
 {
     c->out[port].dtype = c->sig->out[port].dtype;

@@ -87,6 +87,14 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
         ((int32_t *)data)[i] = (int32_t)(r(state) % (port == 1 ? 10 : (uint32_t)samples));
 }
 
+static enum rote_status check(const struct call *c, const void *const *in)
+{
+    if (call_int(c, "count") > c->in[2].dim[0])
+        return op_shape_error(c, "count is %lld, but order has %lld entries", (long long)call_int(c, "count"),
+                              (long long)c->in[2].dim[0]);
+    return op_check_below(c, 2, in[2], c->in[0].dim[0]);
+}
+
 static const struct op_variant bytes = {"plain", NULL, prepare_bytes, enqueue_bytes};
 static const struct op_variant floats = {"plain", NULL, prepare_floats, enqueue_floats};
 
@@ -96,6 +104,7 @@ const struct op_def op_gather = {
     .sig = {"gather", bytes_in, out, 4, 4, attrs, (int)COUNT_OF(attrs)},
     .text = "x[h,w,n,c] = (images[order[offset+n],h,w,c] / 255 - mean[c]) / std[c], augmented",
     .infer = infer,
+    .check = check,
     .ref = ref_gather,
     .variants = (const struct op_variant *const[]){&bytes, NULL},
     .fill = fill,
@@ -113,6 +122,7 @@ const struct op_def op_gather_float = {
     .sig = {"gather_float", floats_in, out, 4, 4, attrs, FLOAT_ATTRS},
     .text = "x[h,w,n,c] = (images[order[offset+n],h,w,c] - mean[c]) / std[c]",
     .infer = infer,
+    .check = check,
     .ref = ref_gather_float,
     .variants = (const struct op_variant *const[]){&floats, NULL},
     .fill = fill,

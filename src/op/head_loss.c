@@ -91,6 +91,21 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
     }
 }
 
+static enum rote_status check(const struct call *c, const void *const *in)
+{
+    const int32_t *table = in[4];
+    for (int64_t m = 0; m < c->in[4].dim[0]; m++) {
+        const int32_t *h = table + 8 * m;
+        if (h[0] < 0 || h[1] < 2 || (int64_t)h[0] + h[1] > c->in[0].dim[1] || h[3] < 0 || h[3] > 5)
+            return op_shape_error(c, "table row %lld: columns %d to %d of %lld, loss %d", (long long)m, h[0],
+                                  h[0] + h[1] - 1, (long long)c->in[0].dim[1], h[3]);
+        enum rote_status st = h[2] == 0 ? op_check_below(c, 1, in[1], h[1]) : ROTE_OK;
+        if (st)
+            return st;
+    }
+    return ROTE_OK;
+}
+
 static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
 
 #define CASE(n, t, m) "z=" n "x" t " y=" n " id=" n " weight=" n " table=" m "x8 real=" m "x4"
@@ -99,6 +114,7 @@ const struct op_def op_head_loss = {
     .sig = {"head_loss", in_ports, out_ports, 6, 3, attrs, (int)COUNT_OF(attrs)},
     .text = "figures and both logit gradients of every (sample, head), random labels by counter hash",
     .infer = infer,
+    .check = check,
     .ref = ref_head_loss,
     .variants = (const struct op_variant *const[]){&plain, NULL},
     .fill = fill,

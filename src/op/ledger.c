@@ -58,12 +58,18 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
     }
 }
 
+static enum rote_status check(const struct call *c, const void *const *in)
+{
+    return op_check_below(c, 2, in[2], c->in[4].dim[0]);
+}
+
 static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
 
 const struct op_def op_ledger = {
     .sig = {"ledger", in_ports, out_ports, 5, 1, attrs, (int)COUNT_OF(attrs)},
     .text = "adds each sample's figures to its row",
     .infer = infer,
+    .check = check,
     .ref = ref_ledger,
     .variants = (const struct op_variant *const[]){&plain, NULL},
     .fill = fill,

@@ -41,6 +41,9 @@ struct op_def {
      * port the hook leaves alone: standard normals, int32 0, uint8 uniform.
      * `r` gives the next 32 random bits from a state the caller owns. */
     void (*fill)(const struct call *c, int port, uint32_t (*r)(void *), void *state, void *data);
+    /* Whether indices from outside keep inside what they index: `in` are host arrays in the
+     * ports' element types, NULL where absent. NULL: this operator takes no indices. */
+    enum rote_status (*check)(const struct call *c, const void *const *in);
     /* "x=5x7x2x3 w=3x3x3x4 stride=2": port shapes, then attributes; NULL ends. */
     const char *const *cases;
 };
@@ -90,6 +93,8 @@ uint64_t op_bytes(const struct call_shape *s);
 
 /* Shape rules' helpers: each sets the error detail naming operator and port. */
 enum rote_status op_shape_error(const struct call *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* For op_def.check: every value of an int32 port in [0, limit). */
+enum rote_status op_check_below(const struct call *c, int port, const void *data, int64_t limit);
 void op_set_out(struct call *c, int port, int rank, const int64_t *dims);
 /* The work-group size of one-dimensional launches: 64 or what the device allows. */
 size_t op_group_1d(const struct op_inst *inst);

@@ -178,6 +178,21 @@ enum rote_status rote_op_set(rote_op *op, const char *word)
     return base_error(ROTE_EINVAL, "%s: '%s' sets no runtime attribute", c->sig->name, word);
 }
 
+enum rote_status rote_op_check(const rote_op *op, const char *const *ports, const void *const *data, int n)
+{
+    const struct call *c = &op->inst->call;
+    const void *in[CALL_MAX_PORTS] = {NULL};
+    if (!op->inst->def->check)
+        return ROTE_OK;
+    for (int i = 0; i < n; i++)
+        if (call_in(c, ports[i]) >= 0)
+            in[call_in(c, ports[i])] = data[i];
+    for (int i = 0; i < c->sig->n_in; i++)
+        if (needs_memory(op->inst, i) && !in[i])
+            return base_error(ROTE_EINVAL, "%s: input %s is missing", c->sig->name, c->sig->in[i].name);
+    return op->inst->def->check(c, in);
+}
+
 enum rote_status rote_op_run(rote_op *op)
 {
     const struct op_inst *inst = op->inst;

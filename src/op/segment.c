@@ -138,6 +138,22 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
     }
 }
 
+static enum rote_status check_fwd(const struct call *c, const void *const *in)
+{
+    return op_check_below(c, 3, in[3], c->in[1].dim[0]);
+}
+
+static enum rote_status check_data(const struct call *c, const void *const *in)
+{
+    return op_check_below(c, 2, in[2], c->in[1].dim[0]);
+}
+
+static enum rote_status check_filter(const struct call *c, const void *const *in)
+{
+    enum rote_status st = op_check_below(c, 2, in[2], c->in[0].dim[0]);
+    return st ? st : op_check_below(c, 3, in[3], c->in[0].dim[0] + 1);
+}
+
 static double length_features(const struct call *c)
 {
     return (double)c->in[1].dim[1];
@@ -172,6 +188,7 @@ const struct op_def op_segment_fwd = {
     .sig = {"segment_fwd", fwd_in, fwd_out, 4, 1, NULL, 0},
     .text = "z[n,t] = b[y[n],t] + sum over d of x[n,d] * w[y[n],d,t]",
     .infer = infer_fwd,
+    .check = check_fwd,
     .ref = ref_segment_fwd,
     .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
     .grads = (const char *const[]){"segment_bwd_data", NULL},
@@ -186,6 +203,7 @@ const struct op_def op_segment_bwd_data = {
     .sig = {"segment_bwd_data", data_in, data_out, 3, 1, NULL, 0},
     .text = "dx[n,d] = sum over t of dz[n,t] * w[y[n],d,t]",
     .infer = infer_data,
+    .check = check_data,
     .ref = ref_segment_bwd_data,
     .variants = (const struct op_variant *const[]){&plain_data, NULL},
     .fill = fill,
@@ -199,6 +217,7 @@ const struct op_def op_segment_bwd_filter = {
     .sig = {"segment_bwd_filter", filter_in, filter_out, 4, 2, NULL, 0},
     .text = "dw[g,d,t] = sum over n of class g of x[n,d] * dz[n,t]; db[g,t] likewise",
     .infer = infer_filter,
+    .check = check_filter,
     .ref = ref_segment_bwd_filter,
     .variants = (const struct op_variant *const[]){&plain_filter, NULL},
     .fill = fill,

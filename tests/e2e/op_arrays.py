@@ -111,4 +111,19 @@ def listing(folder):
     check("plain" in error, error)
 
 
-main(convolution, linear_layer, others, listing)
+def indices(folder):
+    """Indices that point outside are refused before a kernel sees them."""
+    npy(folder / "images.npy", "|u1", (3, 2, 2, 1), bytes(range(12)))
+    npy(folder / "labels.npy", "<i4", (3,), struct.pack("<3i", 0, 1, 2))
+    npy(folder / "norm.npy", "<f4", (2, 1), struct.pack("<2f", 0, 1))
+    flags = ["op", "gather", "--images", folder / "images.npy", "--labels", folder / "labels.npy", "--order",
+             folder / "order.npy", "--norm", folder / "norm.npy", "--batch", 2, "--count", 2, "--out", folder]
+    npy(folder / "order.npy", "<i4", (2,), struct.pack("<2i", 2, 0))
+    rote(*flags)
+    check(read_npy(folder / "y.npy")[2] == [2, 0] and read_npy(folder / "id.npy")[2] == [2, 0], "the batch's classes")
+    npy(folder / "order.npy", "<i4", (2,), struct.pack("<2i", 2, 1 << 30))
+    _, error = rote(*flags, code=1)
+    check("order[1]" in error and "0 to 2" in error, error)
+
+
+main(indices, convolution, linear_layer, others, listing)

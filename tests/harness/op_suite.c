@@ -38,6 +38,9 @@ static void check_case(const struct op_def *def, const char *words, const char *
     void *want[CALL_MAX_PORTS] = {0};
     enum rote_status st = harness_case_new(def, words, 17, &k);
     ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
+    if (def->check)
+        ck_assert_msg(!def->check(&k.call, (const void *const *)k.in), "%s %s: %s", def->sig.name, words,
+                      rote_error_detail());
     if (work_of(def, &k.call) <= most_work) {
         st = harness_reference(&k, want);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());

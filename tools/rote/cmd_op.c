@@ -198,7 +198,13 @@ static enum rote_status run(struct job *j, rote_op *op)
 {
     struct rote_port p;
     struct bound *b;
-    enum rote_status st = ROTE_OK;
+    const char *ports[MAX_WORDS];
+    const void *data[MAX_WORDS];
+    for (int i = 0; i < j->n_bound; i++) {
+        ports[i] = j->bound[i].name;
+        data[i] = j->bound[i].array.data;
+    }
+    enum rote_status st = rote_op_check(op, ports, data, j->n_bound);
     for (int i = 0; !st && !rote_op_port(op, i, &p); i++) {
         if (!p.present || p.shape_only)
             continue;
