@@ -20,7 +20,7 @@ def curves(run):
 
 def draw(run):
     epochs, heads = curves(run)
-    top = min(1, max(max(a) for a, _ in heads.values()) * 1.1)
+    top = min(10, int(max(max(a) for a, _ in heads.values()) * 10) + 1) / 10
     inner_w, inner_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
 
     def x(e):
@@ -32,11 +32,11 @@ def draw(run):
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" font-family="sans-serif" '
            'font-size="12"><rect width="100%" height="100%" fill="white"/>',
            f'<text x="{LEFT}" y="22" font-size="15">Random-label accuracy by epoch</text>']
-    ticks = 5
-    for i in range(ticks + 1):
-        a = top * i / ticks
+    for i in range(round(top * 10) + 1):
+        a = i / 10
         out.append(f'<line x1="{LEFT}" x2="{LEFT + inner_w}" y1="{y(a):.1f}" y2="{y(a):.1f}" stroke="#e5e5e5"/>'
                    f'<text x="{LEFT - 6}" y="{y(a) + 4:.1f}" text-anchor="end">{100 * a:.0f}%</text>')
+    ticks = 5
     for i in range(ticks + 1):
         e = round(epochs[0] + (epochs[-1] - epochs[0]) * i / ticks)
         out.append(f'<text x="{x(e):.1f}" y="{TOP + inner_h + 18}" text-anchor="middle">{e}</text>')
@@ -53,7 +53,7 @@ def draw(run):
         ends[i][0] = max(ends[i][0], ends[i - 1][0] + 15)
     for at, name, colour in ends:
         out.append(f'<text x="{LEFT + inner_w + 8}" y="{at + 4:.1f}" fill="{colour}">{escape(name)}</text>')
-    out.append(f'<text x="{LEFT + inner_w + 8}" y="{HEIGHT - BOTTOM + 18}" fill="#666">dotted: held out</text></svg>')
+    out.append(f'<text x="{LEFT + inner_w + 8}" y="{TOP + 4}" fill="#666">dotted: held out</text></svg>')
     return "\n".join(out)
 
 

@@ -242,6 +242,17 @@ out:
     return st;
 }
 
+bool checkpoint_any(const char *folder)
+{
+    DIR *d = opendir(folder);
+    bool found = false;
+    for (struct dirent *e; d && (e = readdir(d));)
+        found = found || is_checkpoint(e->d_name) || !strcmp(e->d_name, "latest");
+    if (d)
+        closedir(d);
+    return found;
+}
+
 enum rote_status checkpoint_latest(const char *folder, char **path)
 {
     enum rote_status st = ROTE_OK;

@@ -1,5 +1,7 @@
 /* A run's folder: made once, with config.yaml; opened again to resume or evaluate. */
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -49,6 +51,23 @@ out:
     return st;
 }
 
+/* One process writes to a run at a time: a lock on its config.yaml, gone with the process. */
+static enum rote_status lock_folder(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char *path = NULL;
+    TRY(base_sprintf(&path, "%s/config.yaml", t->folder));
+    t->lock = open(path, O_RDWR | O_CLOEXEC);
+    if (t->lock < 0)
+        FAIL(ROTE_EIO, "%s: cannot open for writing: %s", path, strerror(errno));
+    if (fcntl(t->lock, F_SETLK, &lock))
+        FAIL(ROTE_EIO, "%s is being written to by another process; wait for it, or end it", t->folder);
+out:
+    base_free(path);
+    return st;
+}
+
 enum rote_status train_create_folder(struct rote_run *t, const char *folder)
 {
     enum rote_status st = ROTE_OK;
@@ -64,6 +83,7 @@ enum rote_status train_create_folder(struct rote_run *t, const char *folder)
         FAIL(ROTE_EINVAL, "%s holds a run already; resume it, or choose another folder", t->folder);
     TRY(base_make_dirs(t->folder));
     TRY(write_config(t));
+    TRY(lock_folder(t));
 out:
     base_free(config);
     if (st) {
@@ -73,13 +93,13 @@ out:
     return st;
 }
 
-/* What a killed process left half-written. */
-static void remove_temporary(const char *folder)
+/* Removes files whose names contain `part`. */
+static void remove_files(const char *folder, const char *part)
 {
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));) {
         char *path;
-        if (strstr(e->d_name, ".tmp.") && !base_sprintf(&path, "%s/%s", folder, e->d_name)) {
+        if (strstr(e->d_name, part) && !base_sprintf(&path, "%s/%s", folder, e->d_name)) {
             unlink(path);
             base_free(path);
         }
@@ -112,13 +132,18 @@ static enum rote_status load_run(struct rote_device *dev, const char *folder, co
     TRY(train_folder_config(folder, &c));
     if (checkpoint)
         TRY(strchr(checkpoint, '/') ? base_strdup(&path, checkpoint) : base_sprintf(&path, "%s/%s", folder, checkpoint));
-    else
+    else if (!resume || checkpoint_any(folder))
         TRY(checkpoint_latest(folder, &path));
     TRY(train_new(dev, &c, NULL, &t));
     TRY(base_strdup(&t->folder, folder));
-    if (resume)
-        remove_temporary(folder);
-    TRY(checkpoint_load(t, path, resume));
+    if (resume) {
+        TRY(lock_folder(t));
+        remove_files(folder, ".tmp."); /* what a killed process left half-written */
+    }
+    if (path)
+        TRY(checkpoint_load(t, path, resume));
+    else
+        remove_files(folder, "events.out.tfevents."); /* it was ended before its first checkpoint: anew */
     *out = t;
     t = NULL;
 out:

@@ -51,6 +51,7 @@ struct rote_run {
     double measured_seconds;
     bool evaluated;
     char *folder;
+    int lock; /* file descriptor, -1 without */
     char *device_id;        /* what a resumed run started on */
     struct runlog *log;
 };
@@ -83,6 +84,7 @@ int64_t train_head_features(const struct rote_run *t, int head);
 enum rote_status checkpoint_save(struct rote_run *t);
 enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs);
 /* "checkpoint-00000300.safetensors" of the folder's file `latest`. */
+bool checkpoint_any(const char *folder);
 enum rote_status checkpoint_latest(const char *folder, char **path);
 
 /* runlog.c: log.jsonl, log.csv, the event file */

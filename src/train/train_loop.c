@@ -194,13 +194,13 @@ out:
 enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
-    bool more = true;
+    bool more = true, finished = t->step > 0 && t->step >= t->steps_per_epoch * t->cfg.epochs;
     TRY(train_start(t));
     if (t->folder && !t->log)
         TRY(runlog_open(t, NULL));
     while (more)
         TRY(train_epoch(t, hooks, &more));
-    if (t->folder)
+    if (t->folder && !finished) /* the summary of a finished run knows more */
         TRY(summary_write(t));
 out:
     return st;

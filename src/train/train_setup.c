@@ -1,5 +1,6 @@
 /* From a configuration to models and plans. */
 #include <string.h>
+#include <unistd.h>
 
 #include "common/philox.clh"
 #include "train/train_internal.h"
@@ -163,6 +164,7 @@ static struct rote_run *allocate(struct rote_device *dev, struct config *c, stru
     if (base_alloc(&t, 1, sizeof *t))
         return NULL;
     t->dev = dev;
+    t->lock = -1;
     t->cfg = *c;
     t->data = data;
     *c = (struct config){0};
@@ -221,6 +223,8 @@ void train_free(struct rote_run *t)
     if (!t)
         return;
     runlog_close(t->log);
+    if (t->lock >= 0)
+        close(t->lock);
     net_free(&t->net);
     net_free(&t->control);
     graph_arena_free(&t->arena);

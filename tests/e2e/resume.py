@@ -77,4 +77,26 @@ def interrupted(folder):
     compare(folder / "whole", out)
 
 
-main(killed, interrupted)
+def ended_early(folder):
+    """A run without a checkpoint yet starts anew; one whose `latest` is lost is not thrown away;
+    a finished run keeps its summary; one process at a time writes to a folder."""
+    out = folder / "early"
+    process = start("train", *COMMON, *settings(checkpoint_every=0, epochs=1), "--out", out, "--quiet")
+    while not (out / "log.jsonl").exists():
+        time.sleep(0.005)
+    check(not (out / "latest").exists(), "too late")
+    _, error = rote("train", "--resume", out, code=1)
+    check("another process" in error, error)
+    process.kill()
+    process.wait()
+    rote("train", "--resume", out, "--quiet")
+    summary = (out / "summary.json").read_bytes()
+    check(len(list(out.glob("events.out.tfevents.*"))) == 1, "two event files")
+    rote("train", "--resume", out, "--quiet")
+    check((out / "summary.json").read_bytes() == summary, "a finished run's summary was written again")
+    (out / "latest").unlink()
+    _, error = rote("train", "--resume", out, code=1)
+    check("no checkpoint" in error and list(out.glob("checkpoint-*")), error)
+
+
+main(killed, interrupted, ended_early)
