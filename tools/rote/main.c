@@ -95,6 +95,15 @@ static void warn(void *user, const char *message)
     fprintf(stderr, "rote: warning: %s\n", message);
 }
 
+/* Output that could not be written is a failure. */
+static int finish(int code)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return code;
+    fprintf(stderr, "rote: cannot write to standard output\n");
+    return code ? code : EXIT_FAILED;
+}
+
 int main(int argc, char **argv)
 {
     const char *names[64];
@@ -111,7 +120,7 @@ int main(int argc, char **argv)
         return cmd_version(1, argv + 1);
     for (int i = 0; i < command_count; i++) {
         if (!strcmp(argv[1], commands[i].name))
-            return commands[i].run(argc - 1, argv + 1);
+            return finish(commands[i].run(argc - 1, argv + 1));
         names[i] = commands[i].name;
     }
     const char *near = cli_nearest(argv[1], names, command_count);
