@@ -234,12 +234,12 @@ out:
 
 enum rote_status rote_run_train(rote_run *run, rote_progress_fn progress, void *user)
 {
-    return run ? train_run(run, &(struct train_hooks){progress, user}) : null_argument("rote_run_train");
+    return run ? train_run(run, &(struct train_hooks){.progress = progress, .user = user}) : null_argument("rote_run_train");
 }
 
 enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, void *user)
 {
-    return run ? train_evaluate(run, &(struct train_hooks){progress, user}) : null_argument("rote_run_evaluate");
+    return run ? train_evaluate(run, &(struct train_hooks){.progress = progress, .user = user}) : null_argument("rote_run_evaluate");
 }
 
 enum rote_status rote_run_report(const rote_run *run, struct rote_report *out)

@@ -13,6 +13,7 @@
 struct train_hooks {
     rote_progress_fn progress; /* NULL: none */
     void *user;
+    bool finish_evaluation; /* an evaluation within training is not stopped half-way */
 };
 
 /* Takes the configuration over (it becomes {0}), and data if not NULL, also when it

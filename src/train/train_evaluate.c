@@ -15,7 +15,7 @@ void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out)
 }
 
 static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count, int split,
-                            struct rote_figures *out)
+                            struct rote_figures *out, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];
@@ -27,8 +27,11 @@ static enum rote_status run(struct rote_run *t, struct train_net *n, struct mode
     for (int64_t i = 0; i < count; i += p->batch) {
         graph_set_int(p->g, "offset", i);
         TRY(graph_run(p->g, 0, p->g->n_nodes));
-        if (i / p->batch % 8 == 7)
+        if (i / p->batch % 8 == 7) {
             TRY(rt_finish(t->dev));
+            if (!train_tell(t, hooks, "evaluating") && !hooks->finish_evaluation)
+                FAIL(ROTE_EINTERRUPTED, "the evaluation was stopped");
+        }
     }
     TRY(model_plan_take_sums(n->m, p, sums));
     for (int i = 0; i < n->m->n_heads; i++)
@@ -40,13 +43,12 @@ out:
 enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
-    (void)hooks;
     TRY(train_start(t));
     if (t->net.test)
-        TRY(run(t, &t->net, t->net.test, t->data->test.count, HELD_OUT, t->net.test_figures));
-    TRY(run(t, &t->net, t->net.clean, t->clean_count, 0, t->net.clean_figures));
+        TRY(run(t, &t->net, t->net.test, t->data->test.count, HELD_OUT, t->net.test_figures, hooks));
+    TRY(run(t, &t->net, t->net.clean, t->clean_count, 0, t->net.clean_figures, hooks));
     if (t->control.m)
-        TRY(run(t, &t->control, t->control.clean, t->clean_count, 0, t->control.clean_figures));
+        TRY(run(t, &t->control, t->control.clean, t->clean_count, 0, t->control.clean_figures, hooks));
     t->evaluated = true;
 out:
     return st;

@@ -69,6 +69,8 @@ double schedule_lr(const struct config *c, int64_t step, int64_t steps_per_epoch
 double schedule_lambda(const struct config *c, int64_t step, int64_t steps_per_epoch); /* lambda_scale */
 
 /* train_loop.c */
+/* Calls the progress hook; 0: the user wants to stop. */
+int train_tell(const struct rote_run *t, const struct train_hooks *hooks, const char *doing);
 void train_set_step(struct train_net *n, const struct rote_run *t);
 /* Adds the sums on the device to n->sums and n->epoch_sums. */
 enum rote_status train_take_sums(struct train_net *n);

@@ -57,7 +57,7 @@ static const double *class_sums(const struct rote_run *t, const double *sums)
     return sums;
 }
 
-static int tell(const struct rote_run *t, const struct train_hooks *hooks, const char *doing)
+int train_tell(const struct rote_run *t, const struct train_hooks *hooks, const char *doing)
 {
     if (!hooks || !hooks->progress)
         return 1;
@@ -148,7 +148,7 @@ static enum rote_status steps(struct rote_run *t, const struct train_hooks *hook
             TRY(rt_finish(t->dev));
         if (t->step < end && t->cfg.checkpoint_every && t->step % t->cfg.checkpoint_every == 0)
             TRY(save(t));
-        if ((line || t->step % STEPS_AHEAD == 0) && !tell(t, hooks, "training") && t->step < end)
+        if ((line || t->step % STEPS_AHEAD == 0) && !train_tell(t, hooks, "training") && t->step < end)
             TRY(interrupted(t));
     }
     t->measured_seconds += base_now() - began;
@@ -160,6 +160,8 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
 {
     enum rote_status st = ROTE_OK;
     int64_t total = t->steps_per_epoch * t->cfg.epochs;
+    struct train_hooks whole = hooks ? *hooks : (struct train_hooks){0};
+    whole.finish_evaluation = true;
     TRY(train_start(t));
     *more = t->step < total;
     if (!*more) {
@@ -177,15 +179,15 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
     TRY(steps(t, hooks));
     for (int i = 0; i < t->net.m->n_heads; i++)
         train_figures_of(t->net.epoch_sums + i * MODEL_STATS, &t->net.stream[i]);
-    tell(t, hooks, "evaluating");
-    TRY(train_evaluate(t, hooks));
+    train_tell(t, hooks, "evaluating");
+    TRY(train_evaluate(t, &whole));
     if (t->log)
         TRY(runlog_epoch(t));
     memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
     memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
     *more = t->step < total;
     TRY(save(t));
-    if (*more && !tell(t, hooks, "training"))
+    if (*more && !train_tell(t, hooks, "training"))
         TRY(interrupted(t));
 out:
     return st;
