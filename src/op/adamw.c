@@ -57,7 +57,7 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
         ((float *)data)[i] = (float)(r(state) >> 8) / 16777216.0f;
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_adamw = {
     .sig = {"adamw", in_ports, out_ports, 4, 3, attrs, (int)COUNT_OF(attrs)},

@@ -13,7 +13,7 @@ static enum rote_status prepare(struct op_inst *inst)
     return rt_kernel_new(inst->dev, "add", "add_fwd__plain", NULL, &inst->kernel[0]);
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, elementwise_run};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = elementwise_run};
 
 const struct op_def op_add_fwd = {
     .sig = {"add_fwd", in, out, 2, 1, NULL, 0},

@@ -173,9 +173,9 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
         ((float *)data)[i] = 0.5f + (float)(r(state) >> 8) / 16777216.0f;
 }
 
-static const struct op_variant plain_fwd = {"plain", NULL, prepare_fwd, enqueue_fwd};
-static const struct op_variant plain_bwd = {"plain", NULL, prepare_bwd, enqueue_bwd};
-static const struct op_variant plain_eval = {"plain", NULL, prepare_eval, enqueue_eval};
+static const struct op_variant plain_fwd = {.name = "plain", .prepare = prepare_fwd, .enqueue = enqueue_fwd};
+static const struct op_variant plain_bwd = {.name = "plain", .prepare = prepare_bwd, .enqueue = enqueue_bwd};
+static const struct op_variant plain_eval = {.name = "plain", .prepare = prepare_eval, .enqueue = enqueue_eval};
 
 static double length(const struct call *c)
 {

@@ -65,8 +65,8 @@ static double length_bwd(const struct call *c)
     return (double)(call_elements(&c->in[0]) / c->in[0].dim[3]);
 }
 
-static const struct op_variant plain_fwd = {"plain", NULL, prepare_fwd, enqueue_fwd};
-static const struct op_variant plain_bwd = {"plain", NULL, prepare_bwd, enqueue_bwd};
+static const struct op_variant plain_fwd = {.name = "plain", .prepare = prepare_fwd, .enqueue = enqueue_fwd};
+static const struct op_variant plain_bwd = {.name = "plain", .prepare = prepare_bwd, .enqueue = enqueue_bwd};
 
 const struct op_def op_bias_fwd = {
     .sig = {"bias_fwd", fwd_in, fwd_out, 2, 1, NULL, 0},

@@ -130,8 +130,12 @@ static struct conv2d_geometry geometry_data(const struct call *c)
     };
 }
 
+/* F(4x4, 3x3): its transforms multiply rounding errors by up to about 8. */
+#define WINOGRAD_TOLERANCE 16
+CONV2D_VARIANT_IF(fwd, product, winograd, WINOGRAD_TOLERANCE)
 CONV2D_VARIANT(fwd, product, tile)
 CONV2D_VARIANT(fwd, product, clblast)
+CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE)
 CONV2D_VARIANT(data, product, tile)
 CONV2D_VARIANT(data, product, clblast)
 CONV2D_VARIANT(filter, filter, tile)
@@ -198,6 +202,9 @@ static double flops_filter(const struct call *c)
     X("3x3x31x64", "1x1x64x63", "3x3x31x63", "")                                           \
     X("2x2x32x130", "1x1x130x1", "2x2x32x1", "")                                           \
     X("4x4x64x64", "3x3x64x64", "4x4x64x64", "pad_h=1 pad_w=1")                            \
+    X("9x11x7x17", "3x3x17x31", "9x11x7x31", "pad_h=1 pad_w=1")                            \
+    X("6x7x13x33", "3x3x33x66", "4x5x13x66", "")                                           \
+    X("8x5x5x20", "3x3x20x130", "10x7x5x130", "pad_h=2 pad_w=2")                           \
     X("2x3x5x67", "2x3x67x128", "1x1x5x128", "")                                           \
     X("3x4x2x5", "3x3x5x6", "5x6x2x6", "pad_h=2 pad_w=2")
 
@@ -212,7 +219,7 @@ const struct op_def op_conv2d_fwd = {
     .text = "y[p,q,n,k] = sum over r,s,c of x[p*stride+r*dilation-pad, ..., n, c] * w[r,s,c,k]",
     .infer = infer_fwd,
     .ref = ref_conv2d_fwd,
-    .variants = (const struct op_variant *const[]){&tile_fwd, &clblast_fwd, NULL},
+    .variants = (const struct op_variant *const[]){&winograd_fwd, &tile_fwd, &clblast_fwd, NULL},
     .grads = (const char *const[]){"conv2d_bwd_data", "conv2d_bwd_filter", NULL},
     .length = length_fwd,
     .tolerance = 4,
@@ -225,7 +232,7 @@ const struct op_def op_conv2d_bwd_data = {
     .text = "dx: the gradient of conv2d_fwd's x",
     .infer = infer_data,
     .ref = ref_conv2d_bwd_data,
-    .variants = (const struct op_variant *const[]){&tile_data, &clblast_data, NULL},
+    .variants = (const struct op_variant *const[]){&winograd_data, &tile_data, &clblast_data, NULL},
     .length = length_data,
     .tolerance = 4,
     .flops = flops_data,

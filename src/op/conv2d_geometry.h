@@ -23,6 +23,9 @@ enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct 
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
 enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
+enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 enum rote_status conv2d_product_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
 enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 enum rote_status conv2d_filter_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
@@ -31,18 +34,28 @@ enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d
 /* "-DVEC=16 -DNV=4 -DPT=6 -DMC=6" for this device and this many columns; *kt = VEC·NV. */
 void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt);
 
-/* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file. */
-#define CONV2D_VARIANT(pass, kind, name)                                               \
-    static enum rote_status prepare_##pass##_##name(struct op_inst *inst)       \
-    {                                                                           \
-        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
-        return conv2d_##kind##_##name##_prepare(inst, &g);                      \
-    }                                                                           \
-    static enum rote_status enqueue_##pass##_##name(struct op_inst *inst)       \
-    {                                                                           \
-        struct conv2d_geometry g = geometry_##pass(&inst->call);                \
-        return conv2d_##kind##_##name(inst, &g, (struct conv2d_ports){0, 1});   \
-    }                                                                           \
-    static const struct op_variant name##_##pass = {#name, NULL, prepare_##pass##_##name, enqueue_##pass##_##name};
+/* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
+ * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */
+#define CONV2D_VARIANT(pass, kind, name) CONV2D_VARIANT_OF(pass, kind, name, NULL, 0)
+#define CONV2D_VARIANT_IF(pass, kind, name, tolerance)                                        \
+    static bool accepts_##pass##_##name(const struct rt_facts *f, const struct call *c)       \
+    {                                                                                         \
+        struct conv2d_geometry g = geometry_##pass(c);                                        \
+        return conv2d_##kind##_##name##_accepts(f, &g);                                       \
+    }                                                                                         \
+    CONV2D_VARIANT_OF(pass, kind, name, accepts_##pass##_##name, tolerance)
+#define CONV2D_VARIANT_OF(pass, kind, name, accepts, tolerance)                               \
+    static enum rote_status prepare_##pass##_##name(struct op_inst *inst)                     \
+    {                                                                                         \
+        struct conv2d_geometry g = geometry_##pass(&inst->call);                              \
+        return conv2d_##kind##_##name##_prepare(inst, &g);                                    \
+    }                                                                                         \
+    static enum rote_status enqueue_##pass##_##name(struct op_inst *inst)                     \
+    {                                                                                         \
+        struct conv2d_geometry g = geometry_##pass(&inst->call);                              \
+        return conv2d_##kind##_##name(inst, &g, (struct conv2d_ports){0, 1});                 \
+    }                                                                                         \
+    static const struct op_variant name##_##pass = {#name, accepts, prepare_##pass##_##name,  \
+                                                    enqueue_##pass##_##name, tolerance};
 
 #endif

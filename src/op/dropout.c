@@ -36,7 +36,7 @@ static enum rote_status enqueue(struct op_inst *inst)
                   (uint32_t)call_int(c, "step"), (uint32_t)call_int(c, "stream"));
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 #define CASES(name)                                                                                             \
     name "=1x1x1x1", name "=3x5x7x31 p=0", name "=2x2x2x32 p=0.1 seed=-5", name "=1x1x63x65 stream=3 step=1000", \

@@ -21,7 +21,7 @@ static enum rote_status enqueue(struct op_inst *inst)
                   inst->in[1], 1 - call_float(&inst->call, "decay"));
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_ema = {
     .sig = {"ema", in_ports, out_ports, 2, 1, attrs, 1},

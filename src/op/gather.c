@@ -95,8 +95,8 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return op_check_below(c, 2, in[2], c->in[0].dim[0]);
 }
 
-static const struct op_variant bytes = {"plain", NULL, prepare_bytes, enqueue_bytes};
-static const struct op_variant floats = {"plain", NULL, prepare_floats, enqueue_floats};
+static const struct op_variant bytes = {.name = "plain", .prepare = prepare_bytes, .enqueue = enqueue_bytes};
+static const struct op_variant floats = {.name = "plain", .prepare = prepare_floats, .enqueue = enqueue_floats};
 
 #define SHAPES(i, h, c, j) "images=" i "x" h "x" c " labels=" i " order=" j " norm=2x" c
 

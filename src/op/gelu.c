@@ -20,8 +20,8 @@ static enum rote_status prepare_bwd(struct op_inst *inst)
     return rt_kernel_new(inst->dev, "gelu", "gelu_bwd__plain", NULL, &inst->kernel[0]);
 }
 
-static const struct op_variant plain_fwd = {"plain", NULL, prepare_fwd, elementwise_run};
-static const struct op_variant plain_bwd = {"plain", NULL, prepare_bwd, elementwise_run};
+static const struct op_variant plain_fwd = {.name = "plain", .prepare = prepare_fwd, .enqueue = elementwise_run};
+static const struct op_variant plain_bwd = {.name = "plain", .prepare = prepare_bwd, .enqueue = elementwise_run};
 
 const struct op_def op_gelu_fwd = {
     .sig = {"gelu_fwd", x_port, y_port, 1, 1, NULL, 0},

@@ -106,7 +106,7 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return ROTE_OK;
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 #define CASE(n, t, m) "z=" n "x" t " y=" n " id=" n " weight=" n " table=" m "x8 real=" m "x4"
 

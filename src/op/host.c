@@ -89,4 +89,4 @@ out:
     return st;
 }
 
-const struct op_variant op_variant_host = {"host", NULL, prepare, enqueue};
+const struct op_variant op_variant_host = {.name = "host", .prepare = prepare, .enqueue = enqueue};

@@ -63,7 +63,7 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return op_check_below(c, 2, in[2], c->in[4].dim[0]);
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_ledger = {
     .sig = {"ledger", in_ports, out_ports, 5, 1, attrs, (int)COUNT_OF(attrs)},

@@ -42,7 +42,7 @@ static double length(const struct call *c)
     return (double)c->in[0].dim[0];
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_metrics = {
     .sig = {"metrics", in_ports, out_ports, 2, 1, NULL, 0},

@@ -18,6 +18,7 @@ struct op_variant {
     /* Builds kernels into inst->kernel[], sets inst->workspace_bytes. */
     enum rote_status (*prepare)(struct op_inst *inst);
     enum rote_status (*enqueue)(struct op_inst *inst);
+    double tolerance; /* c of this variant, where it is stated apart; 0: the operator's */
 };
 
 struct op_def {

@@ -165,11 +165,11 @@ static enum rote_status run_global(struct op_inst *inst)
                   (int)x[3]);
 }
 
-static const struct op_variant max_fwd = {"plain", NULL, prepare, run_max_fwd};
-static const struct op_variant max_bwd = {"plain", NULL, prepare, run_max_bwd};
-static const struct op_variant avg_fwd = {"plain", NULL, prepare, run_avg_fwd};
-static const struct op_variant avg_bwd = {"plain", NULL, prepare, run_avg_bwd};
-static const struct op_variant global_any = {"plain", NULL, prepare, run_global};
+static const struct op_variant max_fwd = {.name = "plain", .prepare = prepare, .enqueue = run_max_fwd};
+static const struct op_variant max_bwd = {.name = "plain", .prepare = prepare, .enqueue = run_max_bwd};
+static const struct op_variant avg_fwd = {.name = "plain", .prepare = prepare, .enqueue = run_avg_fwd};
+static const struct op_variant avg_bwd = {.name = "plain", .prepare = prepare, .enqueue = run_avg_bwd};
+static const struct op_variant global_any = {.name = "plain", .prepare = prepare, .enqueue = run_global};
 
 static double window_length(const struct call *c)
 {

@@ -73,8 +73,8 @@ static double rows_length(const struct call *c)
     return (double)c->in[0].dim[0];
 }
 
-static const struct op_variant plain_rows = {"plain", NULL, prepare_rows, enqueue_rows};
-static const struct op_variant plain_sum = {"plain", NULL, prepare_sum, enqueue_sum};
+static const struct op_variant plain_rows = {.name = "plain", .prepare = prepare_rows, .enqueue = enqueue_rows};
+static const struct op_variant plain_sum = {.name = "plain", .prepare = prepare_sum, .enqueue = enqueue_sum};
 
 const struct op_def op_reduce_rows = {
     .sig = {"reduce_rows", rows_in, rows_out, 1, 1, NULL, 0},

@@ -169,10 +169,12 @@ static double length_rows(const struct call *c)
     return (double)c->in[0].dim[0];
 }
 
-static const struct op_variant plain_rows = {"plain", NULL, prepare_rows, enqueue_rows};
-static const struct op_variant plain_fwd = {"plain", NULL, prepare_fwd, enqueue_fwd};
-static const struct op_variant plain_data = {"plain", NULL, prepare_bwd_data, enqueue_bwd_data};
-static const struct op_variant plain_filter = {"plain", NULL, prepare_bwd_filter, enqueue_bwd_filter};
+static const struct op_variant plain_rows = {.name = "plain", .prepare = prepare_rows, .enqueue = enqueue_rows};
+static const struct op_variant plain_fwd = {.name = "plain", .prepare = prepare_fwd, .enqueue = enqueue_fwd};
+static const struct op_variant plain_data =
+    {.name = "plain", .prepare = prepare_bwd_data, .enqueue = enqueue_bwd_data};
+static const struct op_variant plain_filter =
+    {.name = "plain", .prepare = prepare_bwd_filter, .enqueue = enqueue_bwd_filter};
 
 const struct op_def op_segment_rows = {
     .sig = {"segment_rows", rows_in, rows_out, 1, 2, rows_attrs, 1},

@@ -40,7 +40,7 @@ static enum rote_status enqueue(struct op_inst *inst)
                   (int)call_int(c, "nesterov"));
 }
 
-static const struct op_variant plain = {"plain", NULL, prepare, enqueue};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_sgd = {
     .sig = {"sgd", in_ports, out_ports, 3, 2, attrs, (int)COUNT_OF(attrs)},

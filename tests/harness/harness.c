@@ -129,19 +129,20 @@ enum rote_status harness_reference(const struct harness_case *k, void *out[CALL_
     return run_oracle(&k->call, k->wide, out);
 }
 
-static double tolerance_of(const struct op_def *def, const struct call *c)
+static double tolerance_of(const struct op_variant *v, const struct call *c)
 {
+    const struct op_def *def = op_def_of(c);
     double length = def->length ? def->length(c) : 1;
-    return def->tolerance * sqrt(length < 1 ? 1 : length) * 1.1920929e-7;
+    return (v->tolerance > 0 ? v->tolerance : def->tolerance) * sqrt(length < 1 ? 1 : length) * 1.1920929e-7;
 }
 
-static void compare_port(const struct harness_case *k, int port, const void *got, const void *want,
-                         struct harness_result *r)
+static void compare_port(const struct harness_case *k, const struct op_variant *v, int port, const void *got,
+                         const void *want, struct harness_result *r)
 {
     const struct call_shape *s = &k->call.out[port];
     const char *name = k->call.sig->out[port].name;
     int64_t n = call_elements(s);
-    double tolerance = tolerance_of(op_def_of(&k->call), &k->call), square = 0;
+    double tolerance = tolerance_of(v, &k->call), square = 0;
     if (s->dtype != CALL_F32) {
         int bytes = call_dtype_size(s->dtype);
         for (int64_t e = 0; e < n; e++) {
@@ -212,7 +213,7 @@ enum rote_status harness_check(struct rote_device *dev, const struct harness_cas
     for (int i = 0; i < c->sig->n_out; i++) {
         TRY(base_alloc(&got, (size_t)op_bytes(&c->out[i]), 1));
         TRY(rt_read(inst->out[i], 0, got, op_bytes(&c->out[i])));
-        compare_port(k, i, got, want[i], r);
+        compare_port(k, inst->variant, i, got, want[i], r);
         base_free(got);
         got = NULL;
     }
