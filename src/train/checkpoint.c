@@ -350,6 +350,28 @@ static enum rote_status check_meta(struct rote_run *t, const struct st_file *f, 
     return ROTE_OK;
 }
 
+/* config.yaml may have been edited since: more epochs are fine, other batches are not. */
+static enum rote_status check_config(const struct rote_run *t, const struct st_file *f, const char *path)
+{
+    enum rote_status st = ROTE_OK;
+    const char *then = st_meta_get(f, "config");
+    struct base_buf now = {0};
+    struct config c = {0};
+    TRY(config_to_yaml(&t->cfg, &now));
+    if (!then || !strcmp(then, now.text))
+        goto out;
+    TRY(config_defaults(&c));
+    TRY(config_load_text(&c, then, path));
+    if (c.batch != t->cfg.batch)
+        FAIL(ROTE_ECONFIG, "%s was trained with batch %d, config.yaml says %d; set it back: steps are counted in batches",
+             path, c.batch, t->cfg.batch);
+    base_warn("config.yaml was changed since %s: the run goes on with what it says now", path);
+out:
+    config_free(&c);
+    base_buf_free(&now);
+    return st;
+}
+
 static double number(const struct st_file *f, const char *key)
 {
     const char *v = st_meta_get(f, key);
@@ -364,6 +386,7 @@ enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs
     int64_t dim[2] = {t->data->train.count, MODEL_LEDGER};
     TRY(st_read(path, &f));
     TRY(check_meta(t, f, path));
+    TRY(check_config(t, f, path));
     TRY(load_values(t, f, path, false));
     TRY(find(f, path, "ledger", ST_F32, 2, dim, &ledger));
     TRY(train_start(t));
