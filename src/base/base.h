@@ -29,6 +29,8 @@
 /* Sets this thread's error detail and returns `status`. */
 enum rote_status base_error(enum rote_status status, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+/* ROTE_EINVAL for a public call that got NULL where it must not. */
+enum rote_status base_null_argument(const char *call);
 /* Puts "text: " in front of the detail already set. */
 void base_error_prefix(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 void base_warn(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -58,6 +58,11 @@ enum rote_status base_error(enum rote_status status, const char *fmt, ...)
     return status;
 }
 
+enum rote_status base_null_argument(const char *call)
+{
+    return base_error(ROTE_EINVAL, "%s: an argument is NULL that must not be", call);
+}
+
 void base_error_prefix(const char *fmt, ...)
 {
     char text[sizeof detail], old[sizeof detail];

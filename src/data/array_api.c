@@ -5,12 +5,9 @@
 
 #include "data/npy.h"
 
-static const enum npy_type types[] = {[ROTE_U8] = NPY_U8, [ROTE_I32] = NPY_I32, [ROTE_I64] = NPY_I64,
-                                      [ROTE_F32] = NPY_F32, [ROTE_F64] = NPY_F64};
-
 size_t rote_type_size(enum rote_type type)
 {
-    return npy_size(types[type]);
+    return npy_size(type);
 }
 
 enum rote_status rote_array_read(const char *path, struct rote_array *out)
@@ -21,19 +18,16 @@ enum rote_status rote_array_read(const char *path, struct rote_array *out)
     enum rote_status st = npy_read(path, &a);
     if (st)
         return st;
-    *out = (struct rote_array){.rank = a.rank, .data = a.data};
-    for (size_t i = 0; i < COUNT_OF(types); i++)
-        if (types[i] == a.type)
-            out->type = (enum rote_type)i;
+    *out = (struct rote_array){.type = a.type, .rank = a.rank, .data = a.data};
     memcpy(out->dim, a.dim, sizeof out->dim);
     return ROTE_OK;
 }
 
 enum rote_status rote_array_write(const char *path, const struct rote_array *a)
 {
-    if (!path || !a || (unsigned)a->type >= COUNT_OF(types))
+    if (!path || !a || (unsigned)a->type > ROTE_F64)
         return base_error(ROTE_EINVAL, "rote_array_write: path and array must not be NULL, the type one of rote_type");
-    return npy_write(path, types[a->type], a->rank, a->dim, a->data);
+    return npy_write(path, a->type, a->rank, a->dim, a->data);
 }
 
 void rote_array_free(struct rote_array *a)

@@ -12,9 +12,9 @@ static const struct {
     const char *code, *name;
     size_t size;
 } types[] = {
-    [NPY_U8] = {"u1", "uint8", 1},    [NPY_I32] = {"i4", "int32", 4},
-    [NPY_I64] = {"i8", "int64", 8},   [NPY_F32] = {"f4", "float32", 4},
-    [NPY_F64] = {"f8", "float64", 8},
+    [ROTE_U8] = {"u1", "uint8", 1},    [ROTE_I32] = {"i4", "int32", 4},
+    [ROTE_I64] = {"i8", "int64", 8},   [ROTE_F32] = {"f4", "float32", 4},
+    [ROTE_F64] = {"f8", "float64", 8},
 };
 #define NPY_TYPES "uint8, int32, int64, float32 and float64"
 
@@ -26,7 +26,7 @@ struct header {
     struct npy a;
 };
 
-size_t npy_size(enum npy_type type)
+size_t npy_size(enum rote_type type)
 {
     return types[type].size;
 }
@@ -97,7 +97,7 @@ static enum rote_status parse_type(struct header *h)
                               "%s: dtype '%s' is not little endian; convert it with "
                               "a.astype('<%s')",
                               h->path, text, types[i].code);
-        h->a.type = (enum npy_type)i;
+        h->a.type = (enum rote_type)i;
         return ROTE_OK;
     }
     return base_error(ROTE_EFORMAT, "%s: dtype '%s' is not supported; accepted are " NPY_TYPES,
@@ -253,7 +253,7 @@ out:
     return st;
 }
 
-enum rote_status npy_write(const char *path, enum npy_type type, int rank, const int64_t *dim,
+enum rote_status npy_write(const char *path, enum rote_type type, int rank, const int64_t *dim,
                            const void *data)
 {
     enum rote_status st = ROTE_OK;
@@ -303,7 +303,7 @@ static enum rote_status take_images(struct data_set *d, struct data_split *s, co
     enum rote_status st = ROTE_OK;
     void *turned = NULL;
     uint64_t bytes;
-    if (a.type != NPY_U8 && a.type != NPY_F32)
+    if (a.type != ROTE_U8 && a.type != ROTE_F32)
         FAIL(ROTE_EFORMAT, "%s: images of %s; accepted are uint8 and float32", path,
              types[a.type].name);
     if (a.rank < 2 || a.rank > 4)
@@ -319,9 +319,9 @@ static enum rote_status take_images(struct data_set *d, struct data_split *s, co
         TRY(data_set_shape(d, path, a.dim[1], a.dim[2], a.dim[3]));
     else
         TRY(data_set_shape(d, path, a.dim[3], a.dim[1], a.dim[2]));
-    if (s == &d->test && (a.type == NPY_F32) != (d->train.values != NULL))
+    if (s == &d->test && (a.type == ROTE_F32) != (d->train.values != NULL))
         FAIL(ROTE_EFORMAT, "%s: images of %s, but the training images are %s", path,
-             types[a.type].name, types[d->train.values ? NPY_F32 : NPY_U8].name);
+             types[a.type].name, types[d->train.values ? ROTE_F32 : ROTE_U8].name);
     if (a.rank == 4 && nchw) {
         TRY(base_alloc(&turned, (size_t)bytes, 1));
         to_channels_last(a.data, turned, a.dim[0], a.dim[1], a.dim[2] * a.dim[3],
@@ -330,7 +330,7 @@ static enum rote_status take_images(struct data_set *d, struct data_split *s, co
         a.data = turned;
     }
     s->count = a.dim[0];
-    if (a.type == NPY_U8)
+    if (a.type == ROTE_U8)
         s->images = a.data;
     else
         s->values = a.data;
@@ -344,7 +344,7 @@ static enum rote_status take_labels(struct data_split *s, const char *images, co
                                     struct npy a, int classes)
 {
     enum rote_status st = ROTE_OK;
-    if (a.type != NPY_I64 && a.type != NPY_I32 && a.type != NPY_U8)
+    if (a.type != ROTE_I64 && a.type != ROTE_I32 && a.type != ROTE_U8)
         FAIL(ROTE_EFORMAT, "%s: labels of %s; accepted are int64, int32 and uint8", path,
              types[a.type].name);
     if (a.rank != 1)
@@ -352,8 +352,8 @@ static enum rote_status take_labels(struct data_split *s, const char *images, co
     TRY(data_check_counts(images, s->count, path, a.dim[0]));
     TRY(base_alloc(&s->labels, a.count, sizeof *s->labels));
     for (size_t i = 0; i < a.count; i++) {
-        int64_t v = a.type == NPY_I64   ? ((const int64_t *)a.data)[i]
-                    : a.type == NPY_I32 ? ((const int32_t *)a.data)[i]
+        int64_t v = a.type == ROTE_I64   ? ((const int64_t *)a.data)[i]
+                    : a.type == ROTE_I32 ? ((const int32_t *)a.data)[i]
                                         : ((const uint8_t *)a.data)[i];
         TRY(data_check_label(path, (int64_t)i, v, classes));
         s->labels[i] = (int32_t)v;

@@ -3,11 +3,10 @@
 #define NPY_H
 
 #include "base/base.h"
-
-enum npy_type { NPY_U8, NPY_I32, NPY_I64, NPY_F32, NPY_F64 };
+#include "rote/array.h"
 
 struct npy {
-    enum npy_type type;
+    enum rote_type type;
     int rank;       /* 0 for a scalar */
     int64_t dim[8];
     void *data;     /* never NULL */
@@ -18,10 +17,10 @@ enum rote_status npy_read(const char *path, struct npy *out);
 void npy_free(struct npy *a);
 
 /* Atomic: after a crash the file is the old one or the new one. */
-enum rote_status npy_write(const char *path, enum npy_type type, int rank, const int64_t *dim,
+enum rote_status npy_write(const char *path, enum rote_type type, int rank, const int64_t *dim,
                            const void *data);
 
 /* Bytes of one element. */
-size_t npy_size(enum npy_type type);
+size_t npy_size(enum rote_type type);
 
 #endif

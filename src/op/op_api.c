@@ -58,7 +58,7 @@ enum rote_status rote_op_new(rote_device *device, const char *name, const char *
     const struct op_def *def;
     struct call c;
     if (!device || !name || !words || !out)
-        FAIL(ROTE_EINVAL, "rote_op_new: device, name, words and out must not be NULL");
+        return base_null_argument("rote_op_new");
     TRY(find(name, &def));
     op_call_init(&c, def);
     TRY(op_call_parse(&c, words));
@@ -70,7 +70,7 @@ out:
 enum rote_status rote_op_new_backward(const rote_op *forward, int index, const char *variant, rote_op **out)
 {
     if (!forward || !out)
-        return base_error(ROTE_EINVAL, "rote_op_new_backward: forward and out must not be NULL");
+        return base_null_argument("rote_op_new_backward");
     const struct call *f = &forward->inst->call;
     const char *name = rote_op_gradient(f->sig->name, index);
     const struct op_def *def = name ? op_find(name) : NULL;
@@ -126,16 +126,11 @@ static enum rote_status static_port(const struct call_signature *s, int index, s
     return ROTE_OK;
 }
 
-static enum rote_status null_argument(const char *call)
-{
-    return base_error(ROTE_EINVAL, "%s: an argument is NULL that must not be", call);
-}
-
 enum rote_status rote_op_port_of(const char *name, int index, struct rote_port *out)
 {
     const struct op_def *def;
     if (!name || !out)
-        return null_argument("rote_op_port_of");
+        return base_null_argument("rote_op_port_of");
     enum rote_status st = find(name, &def);
     return st ? st : static_port(&def->sig, index, out);
 }
@@ -143,7 +138,7 @@ enum rote_status rote_op_port_of(const char *name, int index, struct rote_port *
 enum rote_status rote_op_port(const rote_op *op, int index, struct rote_port *out)
 {
     if (!op || !out)
-        return null_argument("rote_op_port");
+        return base_null_argument("rote_op_port");
     const struct call *c = &op->inst->call;
     int n = c->sig->n_in;
     enum rote_status st = static_port(c->sig, index, out);
@@ -162,7 +157,7 @@ enum rote_status rote_op_port(const rote_op *op, int index, struct rote_port *ou
 enum rote_status rote_op_bind(rote_op *op, const char *port, rote_tensor *t)
 {
     if (!op || !port || !t)
-        return null_argument("rote_op_bind");
+        return base_null_argument("rote_op_bind");
     struct op_inst *inst = op->inst;
     const struct call *c = &inst->call;
     struct rt_mem *m = (struct rt_mem *)t;
@@ -183,7 +178,7 @@ enum rote_status rote_op_bind(rote_op *op, const char *port, rote_tensor *t)
 enum rote_status rote_op_set(rote_op *op, const char *word)
 {
     if (!op || !word)
-        return null_argument("rote_op_set");
+        return base_null_argument("rote_op_set");
     struct call *c = &op->inst->call;
     const char *eq = strchr(word, '=');
     for (int i = 0; eq && i < c->sig->n_attr; i++)
@@ -196,7 +191,7 @@ enum rote_status rote_op_set(rote_op *op, const char *word)
 enum rote_status rote_op_check(const rote_op *op, const char *const *ports, const void *const *data, int n)
 {
     if (!op || !ports || !data)
-        return null_argument("rote_op_check");
+        return base_null_argument("rote_op_check");
     const struct call *c = &op->inst->call;
     const void *in[CALL_MAX_PORTS] = {NULL};
     if (!op->inst->def->check)
@@ -213,7 +208,7 @@ enum rote_status rote_op_check(const rote_op *op, const char *const *ports, cons
 enum rote_status rote_op_run(rote_op *op)
 {
     if (!op)
-        return null_argument("rote_op_run");
+        return base_null_argument("rote_op_run");
     const struct op_inst *inst = op->inst;
     const struct call_signature *s = inst->call.sig;
     for (int i = 0; i < s->n_in; i++)

@@ -81,29 +81,24 @@ uint64_t rote_device_peak_bytes(const rote_device *device)
     return device ? device->peak : 0;
 }
 
-static enum rote_status no_device(const char *call)
-{
-    return base_error(ROTE_EINVAL, "%s: an argument is NULL that must not be", call);
-}
-
 enum rote_status rote_trace_start(rote_device *device)
 {
-    return device ? rt_trace_start(device) : no_device("rote_trace_start");
+    return device ? rt_trace_start(device) : base_null_argument("rote_trace_start");
 }
 
 enum rote_status rote_trace_write(rote_device *device, const char *path)
 {
-    return device && path ? rt_trace_write_json(device, path) : no_device("rote_trace_write");
+    return device && path ? rt_trace_write_json(device, path) : base_null_argument("rote_trace_write");
 }
 
 enum rote_status rote_trace_print(rote_device *device, FILE *f)
 {
-    return device && f ? rt_trace_print_table(device, f) : no_device("rote_trace_print");
+    return device && f ? rt_trace_print_table(device, f) : base_null_argument("rote_trace_print");
 }
 
 enum rote_status rote_device_finish(rote_device *device)
 {
-    return device ? rt_finish(device) : no_device("rote_device_finish");
+    return device ? rt_finish(device) : base_null_argument("rote_device_finish");
 }
 
 enum rote_status rote_tensor_new(rote_device *device, uint64_t bytes, rote_tensor **out)

@@ -14,17 +14,12 @@ struct rote_data {
     struct data_set *set;
 };
 
-static enum rote_status null_argument(const char *call)
-{
-    return base_error(ROTE_EINVAL, "%s: an argument is NULL that must not be", call);
-}
-
 enum rote_status rote_config_new(rote_config **out)
 {
     enum rote_status st = ROTE_OK;
     struct rote_config *c = NULL;
     if (!out)
-        return null_argument("rote_config_new");
+        return base_null_argument("rote_config_new");
     TRY(base_alloc(&c, 1, sizeof *c));
     TRY(config_defaults(&c->c));
     *out = c;
@@ -44,19 +39,19 @@ void rote_config_free(rote_config *c)
 
 enum rote_status rote_config_load(rote_config *c, const char *path)
 {
-    return c && path ? config_load(&c->c, path) : null_argument("rote_config_load");
+    return c && path ? config_load(&c->c, path) : base_null_argument("rote_config_load");
 }
 
 enum rote_status rote_config_set(rote_config *c, const char *assignment)
 {
-    return c && assignment ? config_set(&c->c, assignment) : null_argument("rote_config_set");
+    return c && assignment ? config_set(&c->c, assignment) : base_null_argument("rote_config_set");
 }
 
 enum rote_status rote_config_set_device(rote_config *c, const char *selector)
 {
     char *copy;
     if (!c || !selector)
-        return null_argument("rote_config_set_device");
+        return base_null_argument("rote_config_set_device");
     enum rote_status st = base_strdup(&copy, selector);
     if (st)
         return st;
@@ -68,7 +63,7 @@ enum rote_status rote_config_set_device(rote_config *c, const char *selector)
 enum rote_status rote_config_device(const rote_config *c, char **selector)
 {
     if (!c || !selector)
-        return null_argument("rote_config_device");
+        return base_null_argument("rote_config_device");
     *selector = NULL;
     return c->c.device ? base_strdup(selector, c->c.device) : ROTE_OK;
 }
@@ -81,7 +76,7 @@ enum rote_status rote_config_add_layer(rote_config *c, const char *name, const c
     struct spec *s = NULL;
     struct spec_entry *entries = NULL;
     if (!c || !name || !type || !attributes)
-        return null_argument("rote_config_add_layer");
+        return base_null_argument("rote_config_add_layer");
     if (c->c.layers_count)
         TRY(spec_from_entries("layers", c->c.layers, c->c.layers_count, &s));
     else
@@ -115,15 +110,8 @@ enum rote_status rote_config_yaml(const rote_config *c, char **text)
 {
     struct base_buf b = {0};
     if (!c || !text)
-        return null_argument("rote_config_yaml");
+        return base_null_argument("rote_config_yaml");
     return give(config_to_yaml(&c->c, &b), &b, text);
-}
-
-static enum npy_type npy_type_of(enum rote_type t)
-{
-    static const enum npy_type types[] = {[ROTE_U8] = NPY_U8, [ROTE_I32] = NPY_I32, [ROTE_I64] = NPY_I64,
-                                          [ROTE_F32] = NPY_F32, [ROTE_F64] = NPY_F64};
-    return types[t];
 }
 
 static struct npy npy_of(const struct rote_array *a)
@@ -131,7 +119,7 @@ static struct npy npy_of(const struct rote_array *a)
     struct npy n = {.rank = 0};
     if (!a)
         return n;
-    n.type = npy_type_of(a->type);
+    n.type = a->type;
     n.rank = a->rank;
     n.count = 1;
     n.data = a->data;
@@ -149,7 +137,7 @@ enum rote_status rote_data_from_arrays(const struct rote_array *train_images, co
     enum rote_status st = ROTE_OK;
     struct rote_data *d = NULL;
     if (!train_images || !train_labels || !out || !test_images != !test_labels)
-        return null_argument("rote_data_from_arrays");
+        return base_null_argument("rote_data_from_arrays");
     const struct npy array[4] = {npy_of(train_images), npy_of(train_labels), npy_of(test_images), npy_of(test_labels)};
     TRY(base_alloc(&d, 1, sizeof *d));
     TRY(data_from_arrays(array, nchw != 0, classes, &d->set));
@@ -175,7 +163,7 @@ enum rote_status rote_run_new(rote_device *device, const rote_config *c, const r
     struct data_set *set = NULL;
     struct base_buf yaml = {0};
     if (!device || !c || !out)
-        return null_argument("rote_run_new");
+        return base_null_argument("rote_run_new");
     TRY(config_to_yaml(&c->c, &yaml));
     TRY(config_defaults(&copy));
     TRY(config_load_text(&copy, yaml.text, "the configuration"));
@@ -200,7 +188,7 @@ void rote_run_free(rote_run *run)
 
 enum rote_status rote_run_create_folder(rote_run *run, const char *path)
 {
-    return run ? train_create_folder(run, path) : null_argument("rote_run_create_folder");
+    return run ? train_create_folder(run, path) : base_null_argument("rote_run_create_folder");
 }
 
 const char *rote_run_folder(const rote_run *run)
@@ -210,12 +198,12 @@ const char *rote_run_folder(const rote_run *run)
 
 enum rote_status rote_run_resume(rote_device *device, const char *folder, const char *checkpoint, rote_run **out)
 {
-    return device && folder && out ? train_resume(device, folder, checkpoint, out) : null_argument("rote_run_resume");
+    return device && folder && out ? train_resume(device, folder, checkpoint, out) : base_null_argument("rote_run_resume");
 }
 
 enum rote_status rote_run_open(rote_device *device, const char *folder, const char *checkpoint, rote_run **out)
 {
-    return device && folder && out ? train_open(device, folder, checkpoint, out) : null_argument("rote_run_open");
+    return device && folder && out ? train_open(device, folder, checkpoint, out) : base_null_argument("rote_run_open");
 }
 
 enum rote_status rote_run_folder_device(const char *folder, char **selector)
@@ -223,7 +211,7 @@ enum rote_status rote_run_folder_device(const char *folder, char **selector)
     enum rote_status st = ROTE_OK;
     struct config c = {0};
     if (!folder || !selector)
-        return null_argument("rote_run_folder_device");
+        return base_null_argument("rote_run_folder_device");
     TRY(train_folder_config(folder, &c));
     *selector = c.device;
     c.device = NULL;
@@ -234,29 +222,29 @@ out:
 
 enum rote_status rote_run_train(rote_run *run, rote_progress_fn progress, void *user)
 {
-    return run ? train_run(run, &(struct train_hooks){.progress = progress, .user = user}) : null_argument("rote_run_train");
+    return run ? train_run(run, &(struct train_hooks){.progress = progress, .user = user}) : base_null_argument("rote_run_train");
 }
 
 enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, void *user)
 {
-    return run ? train_evaluate(run, &(struct train_hooks){.progress = progress, .user = user}) : null_argument("rote_run_evaluate");
+    return run ? train_evaluate(run, &(struct train_hooks){.progress = progress, .user = user}) : base_null_argument("rote_run_evaluate");
 }
 
 enum rote_status rote_run_report(const rote_run *run, struct rote_report *out)
 {
-    return run && out ? train_report(run, out) : null_argument("rote_run_report");
+    return run && out ? train_report(run, out) : base_null_argument("rote_run_report");
 }
 
 enum rote_status rote_run_head_report(const rote_run *run, int head, struct rote_head_report *out)
 {
-    return run && out ? train_head_report(run, head, out) : null_argument("rote_run_head_report");
+    return run && out ? train_head_report(run, head, out) : base_null_argument("rote_run_head_report");
 }
 
 enum rote_status rote_run_report_json(const rote_run *run, char **text)
 {
     struct base_buf b = {0};
     if (!run || !text)
-        return null_argument("rote_run_report_json");
+        return base_null_argument("rote_run_report_json");
     return give(train_report_json(run, &b), &b, text);
 }
 
@@ -264,7 +252,7 @@ enum rote_status rote_run_plan(const rote_run *run, int json, char **text)
 {
     struct base_buf b = {0};
     if (!run || !text)
-        return null_argument("rote_run_plan");
+        return base_null_argument("rote_run_plan");
     return give(train_describe(run, json != 0, &b), &b, text);
 }
 
@@ -273,7 +261,7 @@ enum rote_status rote_run_parameter(rote_run *run, const char *name, struct rote
     enum rote_status st = ROTE_OK;
     struct rote_array a = {.type = ROTE_F32};
     if (!run || !name || !out)
-        return null_argument("rote_run_parameter");
+        return base_null_argument("rote_run_parameter");
     struct model *m = train_model(run);
     int i = model_find_value(m, name);
     if (i < 0)

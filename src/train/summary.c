@@ -85,7 +85,7 @@ static enum rote_status write_ledger(struct rote_run *t)
     TRY(base_alloc(&ledger, (size_t)(dim[0] * dim[1]), sizeof *ledger));
     TRY(rt_read(t->ledger, 0, ledger, (uint64_t)(dim[0] * dim[1]) * sizeof *ledger));
     TRY(base_sprintf(&path, "%s/ledger.npy", t->folder));
-    TRY(npy_write(path, NPY_F32, 2, dim, ledger));
+    TRY(npy_write(path, ROTE_F32, 2, dim, ledger));
 out:
     base_free(ledger);
     base_free(path);

@@ -1,12 +1,12 @@
 /* The public API misused: every call answers with a status, none crashes. And used: a run
  * on arrays through the API alone, steps interrupted by the caller. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "rote/op.h"
 #include "rote/run.h"
+#include "unit.h"
 
 static rote_device *dev;
 
@@ -137,18 +137,11 @@ int main(void)
         fprintf(stderr, "%s\n", rote_error_detail());
         return 1;
     }
-    Suite *s = suite_create("api");
     TCase *t = tcase_create("api");
-    tcase_set_timeout(t, 0);
     tcase_add_test(t, null_arguments);
     tcase_add_test(t, an_operator_by_hand);
     tcase_add_test(t, a_run_on_arrays);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = unit_run("api", t, 0);
     /* Everything was freed: live memory is what it was. */
     failed += rote_device_live_bytes(dev) != 0;
     rote_device_free(dev);

@@ -1,11 +1,11 @@
 /* Run configurations: defaults, round trip, messages with lines, assignments. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "train/config.h"
+#include "unit.h"
 
 static struct config c;
 
@@ -388,7 +388,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("config");
     TCase *t = tcase_create("config");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, defaults_are_valid);
@@ -402,10 +401,5 @@ int main(void)
     tcase_add_test(t, networks);
     tcase_add_test(t, files);
     tcase_add_test(t, every_allocation_may_fail);
-    suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run("config", t, 1);
 }

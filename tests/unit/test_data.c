@@ -1,13 +1,12 @@
 /* Data sets: every kind loaded from files made here, and every error. */
-#include "data/data.h"
 
-#include <check.h>
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <zlib.h>
+#include "unit_data.h"
 
 enum { RECORD = 3073, IMAGE = 3072 };
 
@@ -85,42 +84,6 @@ static void put_idx_set(bool gz)
     }
 }
 
-static void expect_error(const struct data_options *o, enum rote_status status, const char *words)
-{
-    struct data_set *d = NULL;
-    enum rote_status st = data_load(o, &d);
-    ck_assert_msg(st == status, "%s: %s instead of %s, looking for '%s'", rote_error_detail(),
-                  rote_status_name(st), rote_status_name(status), words);
-    ck_assert_msg(strstr(rote_error_detail(), words), "'%s' lacks '%s'", rote_error_detail(),
-                  words);
-    ck_assert_ptr_null(d);
-}
-
-static struct data_set *load(const struct data_options *o)
-{
-    struct data_set *d = NULL;
-    ck_assert_msg(data_load(o, &d) == ROTE_OK, "%s", rote_error_detail());
-    return d;
-}
-
-/* Every allocation fails once; nothing may be kept (the sanitizer watches). */
-static void fail_each_allocation(const struct data_options *o)
-{
-    struct data_set *d = NULL;
-    enum rote_status st;
-    long n = 0;
-    do {
-        base_alloc_fail_at(++n);
-        st = data_load(o, &d);
-        base_alloc_fail_at(0);
-        ck_assert_msg(st == ROTE_OK || st == ROTE_ENOMEM, "%s", rote_error_detail());
-        ck_assert((st == ROTE_OK) == (d != NULL));
-        ck_assert_int_lt(n, 100);
-    } while (st);
-    ck_assert_int_gt(n, 4);
-    data_free(d);
-}
-
 START_TEST(idx)
 {
     for (int gz = 0; gz < 2; gz++)
@@ -156,7 +119,7 @@ START_TEST(idx_names)
     struct data_options o = {.kind = DATA_IDX, .path = folder, .train_images = "mine.gz"};
     char absolute[256];
     put_idx_set(false);
-    expect_error(&o, ROTE_ENOTFOUND, "/mine.gz nor ");
+    expect_load_error(&o, ROTE_ENOTFOUND, "/mine.gz nor ");
     ck_assert_ptr_nonnull(strstr(rote_error_detail(), "/mine exists; give the folder"));
     snprintf(absolute, sizeof absolute, "%s/mine", folder);
     ck_assert_int_eq(rename(at("train-images-idx3-ubyte"), absolute), 0);
@@ -164,13 +127,13 @@ START_TEST(idx_names)
     o.train_images = absolute;
     data_free(load(&o));
     o.train_images = NULL;
-    expect_error(&o, ROTE_ENOTFOUND, "/train-images-idx3-ubyte nor ");
+    expect_load_error(&o, ROTE_ENOTFOUND, "/train-images-idx3-ubyte nor ");
     ck_assert_ptr_nonnull(strstr(rote_error_detail(), "/train-images-idx3-ubyte.gz exists"));
     o.kind = DATA_FASHION_MNIST;
-    expect_error(&o, ROTE_ENOTFOUND, "install the package dataset-fashion-mnist or give");
+    expect_load_error(&o, ROTE_ENOTFOUND, "install the package dataset-fashion-mnist or give");
     ck_assert_ptr_nonnull(strstr(rote_error_detail(), "data.path"));
     o.train_images = ".";
-    expect_error(&o, ROTE_EIO, "while reading");
+    expect_load_error(&o, ROTE_EIO, "while reading");
 }
 END_TEST
 
@@ -201,25 +164,25 @@ START_TEST(idx_wrong_bytes)
     put_idx_set(false);
     for (size_t i = 0; i < COUNT_OF(magics); i++) {
         put(images, magics[i].bytes, magics[i].len);
-        expect_error(&o, ROTE_EFORMAT, magics[i].words);
+        expect_load_error(&o, ROTE_EFORMAT, magics[i].words);
     }
     n = idx_bytes(b, true, 6, 5, 4);
     put(images, b, n - 1);
-    expect_error(&o, ROTE_EFORMAT, "truncated: expected 136 bytes, found 135");
+    expect_load_error(&o, ROTE_EFORMAT, "truncated: expected 136 bytes, found 135");
     put(images, b, n + 1);
-    expect_error(&o, ROTE_EFORMAT, "trailing garbage: expected 136 bytes, found 137");
+    expect_load_error(&o, ROTE_EFORMAT, "trailing garbage: expected 136 bytes, found 137");
     put(images, b, n);
     put(labels, b, idx_bytes(b, false, 5, 0, 0));
-    expect_error(&o, ROTE_EFORMAT, "train-images-idx3-ubyte holds 6 images, but ");
+    expect_load_error(&o, ROTE_EFORMAT, "train-images-idx3-ubyte holds 6 images, but ");
     ck_assert_ptr_nonnull(strstr(rote_error_detail(), "train-labels-idx1-ubyte holds 5 labels"));
     put(labels, b, idx_bytes(b, true, 6, 5, 4));
-    expect_error(&o, ROTE_EFORMAT, "an IDX file of images");
+    expect_load_error(&o, ROTE_EFORMAT, "an IDX file of images");
     put_idx_set(false);
     put("t10k-images-idx3-ubyte", b, idx_bytes(b, true, 4, 4, 5));
-    expect_error(&o, ROTE_EFORMAT, "4 x 5 with 1 channels, but the training images are 5 x 4");
+    expect_load_error(&o, ROTE_EFORMAT, "4 x 5 with 1 channels, but the training images are 5 x 4");
     put_idx_set(false);
     const struct data_options two = {.kind = DATA_IDX, .path = folder, .classes = 2};
-    expect_error(&two, ROTE_EFORMAT, "sample 2 has label 2, out of range: 2 classes have labels");
+    expect_load_error(&two, ROTE_EFORMAT, "sample 2 has label 2, out of range: 2 classes have labels");
 }
 END_TEST
 
@@ -230,9 +193,9 @@ START_TEST(gzip_damage)
     unsigned char b[1024], twice[1100];
     put_idx_set(true);
     cut(images, -4);
-    expect_error(&o, ROTE_EFORMAT, "checksum is cut off");
+    expect_load_error(&o, ROTE_EFORMAT, "checksum is cut off");
     cut(images, 60);
-    expect_error(&o, ROTE_EFORMAT, "before the gzip data break off");
+    expect_load_error(&o, ROTE_EFORMAT, "before the gzip data break off");
     ck_assert_ptr_nonnull(strstr(rote_error_detail(), "truncated: expected 136 bytes, found"));
     put_idx_set(true);
     char *text;
@@ -240,13 +203,13 @@ START_TEST(gzip_damage)
     ck_assert_int_eq(base_read_file(at(images), &text, &n), ROTE_OK);
     text[n - 6] ^= 1;
     put(images, text, n);
-    expect_error(&o, ROTE_EFORMAT, "damaged gzip data");
+    expect_load_error(&o, ROTE_EFORMAT, "damaged gzip data");
     text[n - 6] ^= 1;
     put_gz(images, memcpy(twice, text, n), n);
-    expect_error(&o, ROTE_EFORMAT, "a gzip file");
+    expect_load_error(&o, ROTE_EFORMAT, "a gzip file");
     base_free(text);
     put_gz(images, b, idx_bytes(b, true, 6, 5, 4) + 3);
-    expect_error(&o, ROTE_EFORMAT, "trailing garbage: expected 136 bytes, found 139");
+    expect_load_error(&o, ROTE_EFORMAT, "trailing garbage: expected 136 bytes, found 139");
 }
 END_TEST
 
@@ -325,24 +288,24 @@ START_TEST(cifar_errors)
     unsigned char b[2 * (RECORD + 1)];
     put_cifar_set(false, false);
     cut("data_batch_3.bin", -1);
-    expect_error(&o, ROTE_EFORMAT, "data_batch_3.bin: truncated");
+    expect_load_error(&o, ROTE_EFORMAT, "data_batch_3.bin: truncated");
     ck_assert_ptr_nonnull(strstr(rote_error_detail(), "so 3073 or 6146 bytes, found 6145"));
     put("data_batch_3.bin", "", 0);
-    expect_error(&o, ROTE_EFORMAT, "so 0 or 3073 bytes, found 0");
+    expect_load_error(&o, ROTE_EFORMAT, "so 0 or 3073 bytes, found 0");
     put("data_batch_3.bin", b, cifar_bytes(b, 2, 2, 0));
-    expect_error(&o, ROTE_EFORMAT, "probably a file of CIFAR-100");
+    expect_load_error(&o, ROTE_EFORMAT, "probably a file of CIFAR-100");
     put("data_batch_3.bin", b, cifar_bytes(b, 2, 1, 9));
-    expect_error(&o, ROTE_EFORMAT, "sample 1 has label 10, out of range: 10 classes");
+    expect_load_error(&o, ROTE_EFORMAT, "sample 1 has label 10, out of range: 10 classes");
     unlink(at("data_batch_3.bin"));
-    expect_error(&o, ROTE_ENOTFOUND, "data_batch_3.bin.gz exists; give the folder of CIFAR's");
+    expect_load_error(&o, ROTE_ENOTFOUND, "data_batch_3.bin.gz exists; give the folder of CIFAR's");
     o.train_images = "data_batch_2.bin";
     data_free(load(&o));
     o.test_labels = "labels";
-    expect_error(&o, ROTE_EINVAL, "labels in the image files");
+    expect_load_error(&o, ROTE_EINVAL, "labels in the image files");
     put_cifar_set(false, true);
     cut("data_batch_1.bin.gz", -4);
     o = (struct data_options){.kind = DATA_CIFAR10, .path = folder};
-    expect_error(&o, ROTE_EFORMAT, "before the gzip data break off");
+    expect_load_error(&o, ROTE_EFORMAT, "before the gzip data break off");
 }
 END_TEST
 
@@ -401,20 +364,20 @@ START_TEST(synthetic)
     data_free(a);
     fail_each_allocation(&o);
     o.height = -1;
-    expect_error(&o, ROTE_EINVAL, "cannot be negative");
+    expect_load_error(&o, ROTE_EINVAL, "cannot be negative");
     o.height = o.width = o.channels = o.train_count = INT32_MAX;
-    expect_error(&o, ROTE_EFORMAT, "overflows");
+    expect_load_error(&o, ROTE_EFORMAT, "overflows");
 }
 END_TEST
 
 START_TEST(options)
 {
     struct data_options o = {.kind = (enum data_kind)99};
-    expect_error(&o, ROTE_EINVAL, "kind 99");
+    expect_load_error(&o, ROTE_EINVAL, "kind 99");
     o = (struct data_options){.kind = DATA_SYNTHETIC, .classes = -1};
-    expect_error(&o, ROTE_EINVAL, "-1 classes");
+    expect_load_error(&o, ROTE_EINVAL, "-1 classes");
     o = (struct data_options){.kind = DATA_CIFAR10};
-    expect_error(&o, ROTE_ENOTFOUND, "cifar-10-batches-bin/data_batch_1.bin");
+    expect_load_error(&o, ROTE_ENOTFOUND, "cifar-10-batches-bin/data_batch_1.bin");
     o = (struct data_options){.kind = DATA_SYNTHETIC};
     struct data_set *d = load(&o);
     ck_assert_int_eq(data_take(&d->train, 100), ROTE_OK);
@@ -431,7 +394,6 @@ int main(void)
 {
     if (!mkdtemp(folder))
         return 1;
-    Suite *s = suite_create("data");
     TCase *t = tcase_create("data");
     tcase_add_test(t, idx);
     tcase_add_test(t, idx_names);
@@ -441,11 +403,7 @@ int main(void)
     tcase_add_test(t, cifar_errors);
     tcase_add_test(t, synthetic);
     tcase_add_test(t, options);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = unit_run("data", t, 1);
     empty_folder();
     rmdir(folder);
     return failed != 0;

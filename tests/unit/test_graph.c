@@ -1,12 +1,12 @@
 /* Whole networks: the graph's gradients against central differences of its own loss, and
  * the planner: no two tensors that live at the same time share memory. ROTE_TEST_DEVICE
  * selects the device. */
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "model/model.h"
+#include "unit.h"
 
 #define BATCH 4
 #define SIDE 8
@@ -226,18 +226,11 @@ int main(void)
         fprintf(stderr, "%s\n", rote_error_detail());
         return 1;
     }
-    Suite *s = suite_create("graph");
     TCase *t = tcase_create("graph");
-    tcase_set_timeout(t, 0);
     tcase_add_test(t, gradients_of_a_network);
     tcase_add_test(t, memory_is_never_shared);
     tcase_add_test(t, values_keep_their_order);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = unit_run("graph", t, 0);
     rt_close(dev);
     return failed ? 1 : 0;
 }

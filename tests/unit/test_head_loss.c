@@ -1,12 +1,12 @@
 /* The fused loss's two gradients by central differences of its own figures, and the
  * formulas' limits that memorization work relies on. On the oracle, in float64; the
  * kernel is held to the oracle by the operator suite. */
-#include <check.h>
 #include <math.h>
 #include <string.h>
 
 #include "op/op.h"
 #include "ref/ref.h"
+#include "unit.h"
 
 #define K 10
 #define STEP 1e-6
@@ -131,16 +131,10 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("head_loss");
     TCase *t = tcase_create("head_loss");
     tcase_add_test(t, gradients_match_differences);
     tcase_add_test(t, strengths_are_as_derived);
     tcase_add_test(t, saturated_logits_stay_finite);
     tcase_add_test(t, what_sends_nothing);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return unit_run("head_loss", t, 1);
 }

@@ -2,13 +2,12 @@
  * malformed file is told apart; data sets made of NPY files. */
 #include "data/npy.h"
 
-#include <check.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "data/data.h"
+#include "unit_data.h"
 
 static char folder[] = "/tmp/rote_test_npy_XXXXXX";
 static char path[64];
@@ -53,13 +52,13 @@ START_TEST(round_trips)
     unsigned char bytes[24 * 8];
     for (size_t i = 0; i < sizeof bytes; i++)
         bytes[i] = (unsigned char)(i * 37 + 1);
-    for (int t = NPY_U8; t <= NPY_F64; t++)
+    for (int t = ROTE_U8; t <= ROTE_F64; t++)
         for (size_t k = 0; k < COUNT_OF(ranks); k++) {
             struct npy a;
             size_t count = 1;
             for (int i = 0; i < ranks[k]; i++)
                 count *= (size_t)dims[k][i];
-            ck_assert_int_eq(npy_write(path, (enum npy_type)t, ranks[k], dims[k], bytes), ROTE_OK);
+            ck_assert_int_eq(npy_write(path, (enum rote_type)t, ranks[k], dims[k], bytes), ROTE_OK);
             ck_assert_int_eq(npy_read(path, &a), ROTE_OK);
             ck_assert_int_eq(a.type, t);
             ck_assert_int_eq(a.rank, ranks[k]);
@@ -79,7 +78,7 @@ START_TEST(written_bytes)
     static const int32_t values[] = {1, -2, 3, 4, 5, 6};
     char *text;
     size_t len;
-    ck_assert_int_eq(npy_write(path, NPY_I32, 2, (int64_t[]){2, 3}, values), ROTE_OK);
+    ck_assert_int_eq(npy_write(path, ROTE_I32, 2, (int64_t[]){2, 3}, values), ROTE_OK);
     ck_assert_int_eq(base_read_file(path, &text, &len), ROTE_OK);
     ck_assert_uint_eq(len, 128 + sizeof values);
     static const char head[] = "\x93NUMPY\x01\x00\x76\x00"
@@ -103,7 +102,7 @@ START_TEST(header_forms)
             struct npy a;
             put_npy(major, headers[i], 6);
             ck_assert_msg(npy_read(path, &a) == ROTE_OK, "%s", rote_error_detail());
-            ck_assert_int_eq(a.type, NPY_U8);
+            ck_assert_int_eq(a.type, ROTE_U8);
             ck_assert_int_eq(a.rank, 2);
             ck_assert_int_eq(a.dim[0] * 10 + a.dim[1], 23);
             ck_assert_int_eq(((uint8_t *)a.data)[5], 5);
@@ -186,10 +185,10 @@ END_TEST
 START_TEST(wrong_writes)
 {
     float x = 1;
-    ck_assert_int_eq(npy_write(path, NPY_F32, 9, (int64_t[9]){0}, &x), ROTE_EINVAL);
-    ck_assert_int_eq(npy_write(path, NPY_F32, 1, (int64_t[]){-1}, &x), ROTE_EINVAL);
-    ck_assert_int_eq(npy_write(path, NPY_F32, 2, (int64_t[]){INT64_MAX, 4}, &x), ROTE_EINVAL);
-    ck_assert_int_eq(npy_write("/nowhere/at/all.npy", NPY_F32, 0, NULL, &x), ROTE_EIO);
+    ck_assert_int_eq(npy_write(path, ROTE_F32, 9, (int64_t[9]){0}, &x), ROTE_EINVAL);
+    ck_assert_int_eq(npy_write(path, ROTE_F32, 1, (int64_t[]){-1}, &x), ROTE_EINVAL);
+    ck_assert_int_eq(npy_write(path, ROTE_F32, 2, (int64_t[]){INT64_MAX, 4}, &x), ROTE_EINVAL);
+    ck_assert_int_eq(npy_write("/nowhere/at/all.npy", ROTE_F32, 0, NULL, &x), ROTE_EIO);
     ck_assert(!base_file_exists(path));
 }
 END_TEST
@@ -202,7 +201,7 @@ START_TEST(failing_memory)
     long n = 1;
     do {
         base_alloc_fail_at(n);
-        st = npy_write(path, NPY_F64, 1, (int64_t[]){3}, values);
+        st = npy_write(path, ROTE_F64, 1, (int64_t[]){3}, values);
         base_alloc_fail_at(0);
         ck_assert(st == ROTE_OK || st == ROTE_ENOMEM);
         ck_assert_int_lt(++n, 50);
@@ -232,44 +231,7 @@ static const char *in_folder(const char *name)
     return buffer;
 }
 
-static void expect_load_error(const struct data_options *o, enum rote_status status,
-                              const char *words)
-{
-    struct data_set *d = NULL;
-    enum rote_status st = data_load(o, &d);
-    ck_assert_msg(st == status, "%s: %s instead of %s, looking for '%s'", rote_error_detail(),
-                  rote_status_name(st), rote_status_name(status), words);
-    ck_assert_msg(strstr(rote_error_detail(), words), "'%s' lacks '%s'", rote_error_detail(),
-                  words);
-    ck_assert_ptr_null(d);
-}
-
-static struct data_set *load(const struct data_options *o)
-{
-    struct data_set *d = NULL;
-    ck_assert_msg(data_load(o, &d) == ROTE_OK, "%s", rote_error_detail());
-    return d;
-}
-
-/* Every allocation fails once; nothing may be kept (the sanitizer watches). */
-static void fail_each_allocation(const struct data_options *o)
-{
-    struct data_set *d = NULL;
-    enum rote_status st;
-    long n = 0;
-    do {
-        base_alloc_fail_at(++n);
-        st = data_load(o, &d);
-        base_alloc_fail_at(0);
-        ck_assert_msg(st == ROTE_OK || st == ROTE_ENOMEM, "%s", rote_error_detail());
-        ck_assert((st == ROTE_OK) == (d != NULL));
-        ck_assert_int_lt(n, 100);
-    } while (st);
-    ck_assert_int_gt(n, 4);
-    data_free(d);
-}
-
-static void put_array(const char *name, enum npy_type type, int rank, const int64_t *dim,
+static void put_array(const char *name, enum rote_type type, int rank, const int64_t *dim,
                     const void *data)
 {
     ck_assert_int_eq(npy_write(in_folder(name), type, rank, dim, data), ROTE_OK);
@@ -280,15 +242,15 @@ static unsigned char bytes[3 * 2 * 4 * 5];
 static float floats[3 * 2 * 4 * 5];
 
 /* Three training and two test samples of `rank` dimensions. */
-static void put_set(enum npy_type type, int rank, int64_t a, int64_t b, int64_t c)
+static void put_set(enum rote_type type, int rank, int64_t a, int64_t b, int64_t c)
 {
-    const void *data = type == NPY_U8 ? (const void *)bytes : floats;
+    const void *data = type == ROTE_U8 ? (const void *)bytes : floats;
     for (size_t i = 0; i < COUNT_OF(bytes); i++)
         floats[i] = (float)(bytes[i] = (unsigned char)(i + 1)) / 2;
     put_array("train_images.npy", type, rank, (int64_t[]){3, a, b, c}, data);
     put_array("test_images.npy", type, rank, (int64_t[]){2, a, b, c}, data);
-    put_array("train_labels.npy", NPY_I32, 1, (int64_t[]){3}, labels32);
-    put_array("test_labels.npy", NPY_I32, 1, (int64_t[]){2}, labels32);
+    put_array("train_labels.npy", ROTE_I32, 1, (int64_t[]){3}, labels32);
+    put_array("test_labels.npy", ROTE_I32, 1, (int64_t[]){2}, labels32);
 }
 
 START_TEST(npy_shapes)
@@ -305,7 +267,7 @@ START_TEST(npy_shapes)
         size_t i = k / 2;
         bool real = k % 2;
         const struct data_options o = {.kind = DATA_NPY, .path = folder, .nchw = cases[i].nchw};
-        put_set(real ? NPY_F32 : NPY_U8, cases[i].rank, cases[i].a, cases[i].b, cases[i].c);
+        put_set(real ? ROTE_F32 : ROTE_U8, cases[i].rank, cases[i].a, cases[i].b, cases[i].c);
         struct data_set *d = load(&o);
         int c = d->channels, pixels = d->height * d->width;
         ck_assert_int_eq(c, cases[i].channels);
@@ -334,9 +296,9 @@ END_TEST
 START_TEST(npy_labels)
 {
     struct data_options o = {.kind = DATA_NPY, .path = folder, .classes = 7};
-    put_set(NPY_U8, 2, 4, 0, 0);
-    put_array("train_labels.npy", NPY_I64, 1, (int64_t[]){3}, (int64_t[]){6, 0, 2});
-    put_array("test_labels.npy", NPY_U8, 1, (int64_t[]){2}, "\1\5");
+    put_set(ROTE_U8, 2, 4, 0, 0);
+    put_array("train_labels.npy", ROTE_I64, 1, (int64_t[]){3}, (int64_t[]){6, 0, 2});
+    put_array("test_labels.npy", ROTE_U8, 1, (int64_t[]){2}, "\1\5");
     struct data_set *d = load(&o);
     ck_assert_int_eq(d->classes, 7);
     ck_assert_int_eq(d->train.labels[0] * 100 + d->train.labels[2] * 10 + d->test.labels[1], 625);
@@ -344,15 +306,15 @@ START_TEST(npy_labels)
     o.classes = 6;
     expect_load_error(&o, ROTE_EFORMAT, "sample 0 has label 6, out of range: 6 classes have");
     o.classes = 0;
-    put_array("train_labels.npy", NPY_I64, 1, (int64_t[]){3}, (int64_t[]){6, -1, 2});
+    put_array("train_labels.npy", ROTE_I64, 1, (int64_t[]){3}, (int64_t[]){6, -1, 2});
     expect_load_error(&o, ROTE_EFORMAT, "sample 1 has label -1, out of range: labels go from 0");
-    put_array("train_labels.npy", NPY_I64, 1, (int64_t[]){3}, (int64_t[]){6, 0, INT64_C(1) << 32});
+    put_array("train_labels.npy", ROTE_I64, 1, (int64_t[]){3}, (int64_t[]){6, 0, INT64_C(1) << 32});
     expect_load_error(&o, ROTE_EFORMAT, "sample 2 has label 4294967296");
-    put_array("train_labels.npy", NPY_I32, 1, (int64_t[]){2}, labels32);
+    put_array("train_labels.npy", ROTE_I32, 1, (int64_t[]){2}, labels32);
     expect_load_error(&o, ROTE_EFORMAT, "train_images.npy holds 3 images, but ");
-    put_array("train_labels.npy", NPY_F32, 1, (int64_t[]){3}, floats);
+    put_array("train_labels.npy", ROTE_F32, 1, (int64_t[]){3}, floats);
     expect_load_error(&o, ROTE_EFORMAT, "labels of float32; accepted are int64, int32 and uint8");
-    put_array("train_labels.npy", NPY_I32, 2, (int64_t[]){3, 1}, labels32);
+    put_array("train_labels.npy", ROTE_I32, 2, (int64_t[]){3, 1}, labels32);
     expect_load_error(&o, ROTE_EFORMAT, "labels of 2 dimensions");
 }
 END_TEST
@@ -361,24 +323,24 @@ START_TEST(npy_errors)
 {
     const struct data_options o = {.kind = DATA_NPY, .path = folder};
     static double doubles[8];
-    put_set(NPY_U8, 2, 4, 0, 0);
-    put_array("train_images.npy", NPY_F64, 2, (int64_t[]){2, 4}, doubles);
+    put_set(ROTE_U8, 2, 4, 0, 0);
+    put_array("train_images.npy", ROTE_F64, 2, (int64_t[]){2, 4}, doubles);
     expect_load_error(&o, ROTE_EFORMAT, "images of float64; accepted are uint8 and float32");
-    put_array("train_images.npy", NPY_U8, 1, (int64_t[]){3}, bytes);
+    put_array("train_images.npy", ROTE_U8, 1, (int64_t[]){3}, bytes);
     expect_load_error(&o, ROTE_EFORMAT, "images of 1 dimensions; accepted are [N,F]");
-    put_array("train_images.npy", NPY_U8, 2, (int64_t[]){3, 0}, bytes);
+    put_array("train_images.npy", ROTE_U8, 2, (int64_t[]){3, 0}, bytes);
     expect_load_error(&o, ROTE_EFORMAT, "dimension 1 is 0");
-    put_array("train_images.npy", NPY_F32, 2, (int64_t[]){3, 4}, floats);
+    put_array("train_images.npy", ROTE_F32, 2, (int64_t[]){3, 4}, floats);
     expect_load_error(&o, ROTE_EFORMAT, "images of uint8, but the training images are float32");
-    put_array("test_images.npy", NPY_F32, 2, (int64_t[]){2, 5}, floats);
+    put_array("test_images.npy", ROTE_F32, 2, (int64_t[]){2, 5}, floats);
     expect_load_error(&o, ROTE_EFORMAT, "with 5 channels, but the training images are 1 x 1 with");
-    put_set(NPY_F32, 2, 4, 0, 0);
+    put_set(ROTE_F32, 2, 4, 0, 0);
     floats[6] = NAN;
-    put_array("test_images.npy", NPY_F32, 2, (int64_t[]){2, 4}, floats);
+    put_array("test_images.npy", ROTE_F32, 2, (int64_t[]){2, 4}, floats);
     expect_load_error(&o, ROTE_EFORMAT, "test images: sample 1 has a value that is not finite");
     unlink(in_folder("test_labels.npy"));
     expect_load_error(&o, ROTE_ENOTFOUND, "test_labels.npy does not exist");
-    put_set(NPY_F32, 2, 4, 0, 0);
+    put_set(ROTE_F32, 2, 4, 0, 0);
     ck_assert_int_eq(truncate(in_folder("train_images.npy"), 175), 0);
     expect_load_error(&o, ROTE_EFORMAT, "truncated: expected 176 bytes, found 175");
 }
@@ -389,7 +351,6 @@ int main(void)
     if (!mkdtemp(folder))
         return 1;
     snprintf(path, sizeof path, "%s/a.npy", folder);
-    Suite *s = suite_create("npy");
     TCase *t = tcase_create("npy");
     tcase_add_test(t, round_trips);
     tcase_add_test(t, written_bytes);
@@ -401,11 +362,7 @@ int main(void)
     tcase_add_test(t, npy_shapes);
     tcase_add_test(t, npy_labels);
     tcase_add_test(t, npy_errors);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = unit_run("npy", t, 1);
     unlink(path);
     for (size_t i = 0; i < COUNT_OF(set_names); i++)
         unlink(in_folder(set_names[i]));

@@ -1,11 +1,11 @@
 /* Checkpoint files: round trip, every bit, every length, errors, failing memory. */
-#include <check.h>
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "train/safetensors.h"
+#include "unit.h"
 
 static char folder[64], path[96];
 static const float a[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
@@ -174,21 +174,14 @@ int main(void)
     if (!mkdtemp(folder))
         return 1;
     snprintf(path, sizeof path, "%.60s/x.safetensors", folder);
-    Suite *s = suite_create("safetensors");
     TCase *t = tcase_create("safetensors");
-    tcase_set_timeout(t, 120);
     tcase_add_test(t, what_is_written_is_read);
     tcase_add_test(t, every_flipped_bit_is_found);
     tcase_add_test(t, every_length_is_found);
     tcase_add_test(t, files_from_elsewhere);
     tcase_add_test(t, memory_that_fails);
     tcase_add_test(t, nothing_is_left_behind);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_set_fork_status(r, CK_NOFORK);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
+    int failed = unit_run("safetensors", t, 0);
     unlink(path);
     rmdir(folder);
     return failed ? 1 : 0;

@@ -1,8 +1,8 @@
 /* Learning rates and the regularisers' factor at the points that their formulas fix. */
-#include <check.h>
 #include <math.h>
 
 #include "train/train_internal.h"
+#include "unit.h"
 
 static struct config c;
 
@@ -78,7 +78,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *s = suite_create("schedule");
     TCase *t = tcase_create("schedule");
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, constant_and_warm_up);
@@ -86,10 +85,5 @@ int main(void)
     tcase_add_test(t, cosine);
     tcase_add_test(t, ganin);
     tcase_add_test(t, null_accuracy);
-    suite_add_tcase(s, t);
-    SRunner *r = srunner_create(s);
-    srunner_run_all(r, CK_NORMAL);
-    int failed = srunner_ntests_failed(r);
-    srunner_free(r);
-    return failed ? 1 : 0;
+    return unit_run("schedule", t, 1);
 }

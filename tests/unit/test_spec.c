@@ -1,8 +1,8 @@
 /* Networks as lists of layers: validation's messages, shapes, YAML, the zoo. */
-#include <check.h>
 #include <string.h>
 
 #include "model/spec.h"
+#include "unit.h"
 
 static void expect(enum rote_status st, enum rote_status want, const char *part)
 {
@@ -252,7 +252,6 @@ END_TEST
 
 int main(void)
 {
-    Suite *suite = suite_create("spec");
     TCase *t = tcase_create("spec");
     tcase_add_test(t, zoo_networks_are_valid);
     tcase_add_test(t, yaml_round_trip);
@@ -262,10 +261,5 @@ int main(void)
     tcase_add_test(t, shapes_that_do_not_fit);
     tcase_add_test(t, dropout_takes_the_last_name);
     tcase_add_test(t, every_allocation_may_fail);
-    suite_add_tcase(suite, t);
-    SRunner *runner = srunner_create(suite);
-    srunner_run_all(runner, CK_NORMAL);
-    int failed = srunner_ntests_failed(runner);
-    srunner_free(runner);
-    return failed != 0;
+    return unit_run("spec", t, 1);
 }
