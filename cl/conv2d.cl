@@ -19,6 +19,7 @@
  * before the next panel, so that a panel stays in its core's cache. Accumulation is
  * float32 by fma in the order tap, channel: independent of batch and panel count. */
 
+#include "common/share.clh"
 #include "common/vec.clh" /* VEC: the device's native vector */
 
 #ifndef NV
@@ -31,15 +32,6 @@
 #define MC 6 /* channels of a tile in the filter gradient */
 #endif
 #define KT (NV * VEC)
-
-#define UNROLL _Pragma("unroll")
-
-/* The share [*first, *end) of `count` that work-item `id` of `items` takes. */
-void share_of(const long count, const long items, const long id, long *first, long *end)
-{
-    *first = count * id / items;
-    *end = count * (id + 1) / items;
-}
 
 /* Offset of the source pixel for output pixel (p, q) and a tap, -1 outside. */
 long source_pixel(const int p, const int q, const int r, const int s, const int mul_h, const int mul_w,

@@ -12,6 +12,7 @@
  * in a stretch of scratch of its own that should stay in its core's cache. float32; errors are
  * a few times those of the direct sum (the transforms' constants reach 8). */
 
+#include "common/share.clh"
 #include "common/vec.clh"
 
 #ifndef NV
@@ -21,8 +22,6 @@
 #define PT 6 /* rows of a register tile; RB is a multiple */
 #endif
 #define KT (NV * VEC)
-
-#define UNROLL _Pragma("unroll")
 
 /* One column of B' d: six values into six. */
 #define INPUT_TRANSFORM(T, D)                                    \
@@ -42,13 +41,6 @@
         T(2) = fma((vecf)(4.0f), s2, s1);                               \
         T(3) = fma((vecf)(8.0f), d2, d1) + M(5);                        \
     }
-
-/* The share [*first, *end) of `count` that work-item `id` of `items` takes. */
-void share_of(const long count, const long items, const long id, long *first, long *end)
-{
-    *first = count * id / items;
-    *end = count * (id + 1) / items;
-}
 
 /* G g for three values. */
 #define FILTER_TRANSFORM(T, A, B, C)                                    \

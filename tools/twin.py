@@ -5,10 +5,12 @@ turn. Needs PyTorch and NumPy (pip install torch numpy), Fashion-MNIST's package
 
   python3 tools/twin.py train [--model cnn|resnet18] [--epochs 10] [--seeds 1 2 3] [--rote PATH]
   python3 tools/twin.py step [--batch 64] [--rounds 3] [--rote PATH]
+  python3 tools/twin.py ops [--rote PATH]
 
 `train` prints, for each figure, mean and deviation over the seeds on both sides and their
 difference in units of its standard error. Twins draw other random numbers: only means agree.
-`step` prints images/s of a ResNet-18 training step (3 x 32 x 32 images) and their ratio."""
+`step` prints images/s of a ResNet-18 training step (3 x 32 x 32 images) and their ratio.
+`ops` runs operators and their gradients by `rote op` and prints the largest difference."""
 import argparse
 import gzip
 import json
@@ -183,9 +185,56 @@ def step(options):
     print(f"rote / torch: {max(a) / max(b):.3f} (a step takes {max(b) / max(a):.2f} of PyTorch's time)")
 
 
+def one_op(options, folder, name, inputs, output, attributes):
+    """Runs rote op forward and backward; `inputs` are leaves of PyTorch's graph, `output` its result."""
+    upstream = torch.randn_like(output)
+    output.backward(upstream)
+    command = [options.rote, "op", name, "--layout", "nchw", "--out", folder]
+    for port, value in {**inputs, "dy": upstream}.items():
+        numpy.save(f"{folder}/in_{port}.npy", value.detach().numpy())
+        command += [f"--{port}", f"{folder}/in_{port}.npy"]
+    for key, value in attributes.items():
+        command += [f"--{key}", str(value)]
+    subprocess.run(command, check=True, capture_output=True)
+    results = {"y": output.detach(), **{f"d{k}": v.grad for k, v in inputs.items() if v.grad is not None}}
+    for port, wanted in results.items():
+        found = torch.tensor(numpy.load(f"{folder}/{port}.npy")).reshape(wanted.shape)
+        scale = max(wanted.abs().max().item(), 1e-30)
+        print(f"{name:16} {port:8} largest difference {(found - wanted).abs().max().item() / scale:.1e} of the largest value")
+
+
+def ops(options):
+    torch.manual_seed(0)
+    f = nn.functional
+
+    def leaf(*shape):
+        return torch.randn(*shape, requires_grad=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        x, w = leaf(3, 8, 13, 11), leaf(12, 4, 3, 5)
+        one_op(options, folder, "conv2d_fwd", {"x": x, "w": w},
+               f.conv2d(x, w, stride=(2, 1), padding=(1, 3), dilation=(1, 2), groups=2),
+               {"stride_h": 2, "pad_h": 1, "pad_w": 3, "dilation_w": 2, "groups": 2})
+        x, w = leaf(2, 32, 9, 9), leaf(48, 32, 3, 3)
+        one_op(options, folder, "conv2d_fwd", {"x": x, "w": w}, f.conv2d(x, w, padding=1), {"pad_h": 1, "pad_w": 1})
+        x, w = leaf(5, 6, 4, 3), leaf(7, 72)
+        one_op(options, folder, "linear_fwd", {"x": x, "w": w}, f.linear(x.flatten(1), w), {})
+        window = {"window_h": 3, "window_w": 3, "stride_h": 2, "stride_w": 2, "pad_h": 1, "pad_w": 1}
+        for name, pool in (("maxpool_fwd", f.max_pool2d), ("avgpool_fwd", f.avg_pool2d)):
+            x = leaf(2, 5, 9, 8)
+            one_op(options, folder, name, {"x": x}, pool(x, 3, 2, 1), window)
+        x, gamma, beta, mean, var = leaf(6, 5, 4, 3), leaf(5), leaf(5), torch.zeros(5), torch.ones(5)
+        y = f.batch_norm(x, mean.clone(), var.clone(), gamma, beta, True, 0.1, 1e-5)
+        one_op(options, folder, "batchnorm_fwd",
+               {"x": x, "gamma": gamma, "beta": beta, "running_mean": mean, "running_var": var}, y, {})
+        for name, function in (("relu_fwd", torch.relu), ("gelu_fwd", f.gelu)):
+            x = leaf(4, 3, 2, 5)
+            one_op(options, folder, name, {"x": x}, function(x), {})
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "step"))
+    parser.add_argument("what", choices=("train", "step", "ops"))
     parser.add_argument("--rote", default="build/rote")
     parser.add_argument("--model", choices=("cnn", "resnet18"), default="cnn")
     parser.add_argument("--epochs", type=int, default=10)
@@ -194,7 +243,7 @@ def main():
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    train(options) if options.what == "train" else step(options)
+    {"train": train, "step": step, "ops": ops}[options.what](options)
 
 
 main()
