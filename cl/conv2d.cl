@@ -79,7 +79,7 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
 }
 
 /* C and K are a group's channels and columns; in has C*groups a row, out K*groups. */
-__attribute__((reqd_work_group_size(1, 1, 1)))
+SINGLE_ITEM_GROUPS
 kernel void conv2d_product__tile(global const float *restrict in, global const float *restrict work,
                                  global float *restrict out, const ulong panels_at, const int N, const int H,
                                  const int W, const int C, const int P, const int Q, const int K, const int R,
@@ -177,7 +177,7 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
 /* A work-item takes one (split of the rows, group, panel) at a time and goes through
  * its rows in chunks that stay in cache while all taps and channels pass over them.
  * partial is [split][taps][C][K*groups]. */
-__attribute__((reqd_work_group_size(1, 1, 1)))
+SINGLE_ITEM_GROUPS
 kernel void conv2d_filter__tile(global const float *restrict x, global const float *restrict dy,
                                 global float *restrict partial, const int splits, const int chunk_rows, const int N,
                                 const int H, const int W, const int C, const int P, const int Q, const int K,

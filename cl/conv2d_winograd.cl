@@ -155,7 +155,7 @@ void transform_output(global const float *M, global float *out, const int RB, co
         }
 }
 
-__attribute__((reqd_work_group_size(1, 1, 1)))
+SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
                                      const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
                                      const int W, const int C, const int P, const int Q, const int K, const int off_h,
