@@ -33,7 +33,9 @@ def start(*arguments):
 
 def killed(folder):
     random.seed(1)
+    began = time.time()
     rote("train", *COMMON, "--out", folder / "whole", "--quiet")
+    patience = (time.time() - began) / 50  # so that the run outlives its kills on any machine
     out = folder / "killed"
     kills = 0
     process = start("train", *COMMON, "--out", out, "--quiet")
@@ -48,7 +50,7 @@ def killed(folder):
                 break
             time.sleep(0.002)
         if kills < KILLS and process.poll() is None:
-            time.sleep(random.random() * 0.12)
+            time.sleep(random.random() * patience)
             if process.poll() is None:
                 process.kill()
                 kills += 1
