@@ -181,10 +181,12 @@ enum rote_status rote_op_set(rote_op *op, const char *word)
         return base_null_argument("rote_op_set");
     struct call *c = &op->inst->call;
     const char *eq = strchr(word, '=');
-    for (int i = 0; eq && i < c->sig->n_attr; i++)
-        if (strlen(c->sig->attr[i].name) == (size_t)(eq - word) && !strncmp(c->sig->attr[i].name, word, (size_t)(eq - word)) &&
-            c->sig->attr[i].runtime)
+    size_t n = eq ? (size_t)(eq - word) : 0;
+    for (int i = 0; eq && i < c->sig->n_attr; i++) {
+        const struct call_attr *a = &c->sig->attr[i];
+        if (a->runtime && strlen(a->name) == n && !strncmp(a->name, word, n))
             return op_call_set(c, word);
+    }
     return base_error(ROTE_EINVAL, "%s: '%s' sets no runtime attribute", c->sig->name, word);
 }
 

@@ -54,7 +54,8 @@ enum rote_status rt_finish(struct rote_device *dev);
 
 /* A kernel of cl/<file>.cl built with `options` ("-DA=1 ..." or NULL); programs
  * are cached in the device and on disk. */
-enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const char *name, const char *options, struct rt_kernel **out);
+enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const char *name, const char *options,
+                               struct rt_kernel **out);
 void rt_kernel_free(struct rt_kernel *k);
 uint64_t rt_kernel_max_group(const struct rt_kernel *k);
 /* Sets the arguments and enqueues. One letter of fmt an argument:
@@ -74,7 +75,8 @@ struct rt_gemm {
     float alpha, beta;
 };
 enum rote_status rt_gemm_temp(struct rote_device *dev, const struct rt_gemm *g, uint64_t *bytes);
-enum rote_status rt_gemm_run(struct rote_device *dev, const struct rt_gemm *g, struct rt_mem *a, struct rt_mem *b, struct rt_mem *c, struct rt_mem *temp);
+enum rote_status rt_gemm_run(struct rote_device *dev, const struct rt_gemm *g, struct rt_mem *a, struct rt_mem *b,
+                             struct rt_mem *c, struct rt_mem *temp);
 
 /* Per-kernel profiling; must be switched on before the first launch. */
 enum rote_status rt_trace_start(struct rote_device *dev);

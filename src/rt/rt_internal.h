@@ -78,7 +78,8 @@ const char *rt_cl_error_name(cl_int error);
 
 enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f);
 enum rote_status rt_probe(struct rote_device *dev);
-enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, cl_command_queue q, struct rote_device **out);
+enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, cl_command_queue q,
+                                struct rote_device **out);
 enum rote_status rt_program_get(struct rote_device *dev, const char *file, const char *options, cl_program *out);
 enum rote_status rt_program_build(struct rote_device *dev, const char *source, const char *options, cl_program *out);
 void rt_programs_free(struct rote_device *dev);

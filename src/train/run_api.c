@@ -198,12 +198,16 @@ const char *rote_run_folder(const rote_run *run)
 
 enum rote_status rote_run_resume(rote_device *device, const char *folder, const char *checkpoint, rote_run **out)
 {
-    return device && folder && out ? train_resume(device, folder, checkpoint, out) : base_null_argument("rote_run_resume");
+    if (!device || !folder || !out)
+        return base_null_argument("rote_run_resume");
+    return train_resume(device, folder, checkpoint, out);
 }
 
 enum rote_status rote_run_open(rote_device *device, const char *folder, const char *checkpoint, rote_run **out)
 {
-    return device && folder && out ? train_open(device, folder, checkpoint, out) : base_null_argument("rote_run_open");
+    if (!device || !folder || !out)
+        return base_null_argument("rote_run_open");
+    return train_open(device, folder, checkpoint, out);
 }
 
 enum rote_status rote_run_folder_device(const char *folder, char **selector)
@@ -222,12 +226,16 @@ out:
 
 enum rote_status rote_run_train(rote_run *run, rote_progress_fn progress, void *user)
 {
-    return run ? train_run(run, &(struct train_hooks){.progress = progress, .user = user}) : base_null_argument("rote_run_train");
+    if (!run)
+        return base_null_argument("rote_run_train");
+    return train_run(run, &(struct train_hooks){.progress = progress, .user = user});
 }
 
 enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, void *user)
 {
-    return run ? train_evaluate(run, &(struct train_hooks){.progress = progress, .user = user}) : base_null_argument("rote_run_evaluate");
+    if (!run)
+        return base_null_argument("rote_run_evaluate");
+    return train_evaluate(run, &(struct train_hooks){.progress = progress, .user = user});
 }
 
 enum rote_status rote_run_report(const rote_run *run, struct rote_report *out)
