@@ -68,6 +68,12 @@ enum rote_status base_read_file(const char *path, char **out, size_t *out_len);
 /* Writes a temporary file beside `path`, fsyncs, renames over it, fsyncs the
  * folder: after a crash `path` is the old file or the new one, nothing between. */
 enum rote_status base_write_file_atomic(const char *path, const void *bytes, size_t len);
+/* The same of pieces that follow each other, which never are in one buffer. */
+struct base_piece {
+    const void *bytes;
+    size_t len;
+};
+enum rote_status base_write_pieces_atomic(const char *path, const struct base_piece *piece, size_t count);
 /* mkdir -p */
 enum rote_status base_make_dirs(const char *path);
 bool base_file_exists(const char *path);

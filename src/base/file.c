@@ -59,7 +59,21 @@ out:
     return st;
 }
 
-enum rote_status base_write_file_atomic(const char *path, const void *bytes, size_t len)
+static enum rote_status write_all(int fd, const char *path, const char *bytes, size_t len)
+{
+    while (len > 0) {
+        ssize_t n = write(fd, bytes, len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return base_error(ROTE_EIO, "%s: cannot write: %s", path, strerror(errno));
+        bytes += n;
+        len -= (size_t)n;
+    }
+    return ROTE_OK;
+}
+
+enum rote_status base_write_pieces_atomic(const char *path, const struct base_piece *piece, size_t count)
 {
     enum rote_status st = ROTE_OK;
     char *temp = NULL;
@@ -68,14 +82,8 @@ enum rote_status base_write_file_atomic(const char *path, const void *bytes, siz
     fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         FAIL(ROTE_EIO, "%s: cannot write: %s", path, strerror(errno));
-    for (size_t done = 0; done < len;) {
-        ssize_t n = write(fd, (const char *)bytes + done, len - done);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            FAIL(ROTE_EIO, "%s: cannot write: %s", path, strerror(errno));
-        done += (size_t)n;
-    }
+    for (size_t i = 0; i < count; i++)
+        TRY(write_all(fd, path, piece[i].bytes, piece[i].len));
     if (fsync(fd))
         FAIL(ROTE_EIO, "%s: cannot sync: %s", path, strerror(errno));
     int closed = close(fd);
@@ -90,6 +98,11 @@ out:
         unlink(temp);
     base_free(temp);
     return st;
+}
+
+enum rote_status base_write_file_atomic(const char *path, const void *bytes, size_t len)
+{
+    return base_write_pieces_atomic(path, &(struct base_piece){bytes, len}, 1);
 }
 
 enum rote_status base_make_dirs(const char *path)

@@ -8,6 +8,7 @@
 #define CHECKED "rote.checked"
 #define META "__metadata__"
 #define MAX_HEADER (100u << 20)
+#define MAX_RANK ((int)COUNT_OF(((struct st_tensor *)0)->dim))
 
 static const struct {
     const char *name;
@@ -20,6 +21,7 @@ struct st_file {
     size_t count, cap;
     json_t *meta;
     char *bytes; /* of a file that was read */
+    char *moved; /* copies of those of its tensors that do not lie on a multiple of 8 */
 };
 
 enum rote_status st_new(struct st_file **out)
@@ -46,6 +48,7 @@ void st_free(struct st_file *f)
     base_free(f->tensor);
     json_decref(f->meta);
     base_free(f->bytes);
+    base_free(f->moved);
     base_free(f);
 }
 
@@ -64,7 +67,14 @@ enum rote_status st_add(struct st_file *f, const char *name, enum st_type type, 
 {
     struct st_tensor t = {.type = type, .rank = rank, .data = data};
     enum rote_status st = ROTE_OK;
-    memcpy(t.dim, dim, (size_t)rank * sizeof *dim);
+    json_t *text = json_string(name);
+    if (!text || !strcmp(name, META))
+        FAIL(ROTE_EINVAL, "a tensor's name must be UTF-8 and not " META ": %s", name);
+    if (rank < 0 || rank > MAX_RANK || (size_t)type >= COUNT_OF(types))
+        FAIL(ROTE_EINVAL, "tensor %s: type %d or rank %d is unknown; ranks go up to %d", name,
+             (int)type, rank, MAX_RANK);
+    if (rank > 0)
+        memcpy(t.dim, dim, (size_t)rank * sizeof *dim);
     if (st_find(f, name))
         FAIL(ROTE_EINVAL, "tensor %s is there twice", name);
     if (!volume(&t, &t.bytes))
@@ -76,6 +86,7 @@ enum rote_status st_add(struct st_file *f, const char *name, enum st_type type, 
     TRY(base_strdup(&t.name, name));
     f->tensor[f->count++] = t;
 out:
+    json_decref(text);
     return st;
 }
 
@@ -90,8 +101,12 @@ enum rote_status st_meta(struct st_file *f, const char *key, const char *value)
 static json_t *describe(const struct st_tensor *t, size_t offset)
 {
     json_t *shape = json_array();
-    for (int i = 0; i < t->rank; i++)
-        json_array_append_new(shape, json_integer(t->dim[i]));
+    for (int i = 0; i < t->rank; i++) {
+        if (json_array_append_new(shape, json_integer(t->dim[i]))) {
+            json_decref(shape);
+            return NULL;
+        }
+    }
     return json_pack("{s:s, s:o, s:[I, I]}", "dtype", types[t->type].name, "shape", shape, "data_offsets",
                      (json_int_t)offset, (json_int_t)(offset + t->bytes));
 }
@@ -128,39 +143,68 @@ out:
     return st;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    const struct st_tensor *x = *(const struct st_tensor *const *)a;
+    const struct st_tensor *y = *(const struct st_tensor *const *)b;
+    size_t n = types[x->type].size, m = types[y->type].size;
+    return n != m ? (n < m) - (n > m) : (x > y) - (x < y);
+}
+
+/* The format allows no gaps: the widest elements go first, so that all lie aligned. */
+static enum rote_status place(const struct st_file *f, const struct st_tensor **order,
+                              json_t *header)
+{
+    size_t offset = 0;
+    json_t *meta = json_copy(f->meta);
+    bool failed = json_object_set_new(header, META, meta) ||
+                  json_object_set_new(meta, CHECKED, json_string("1"));
+    for (size_t i = 0; i < f->count; i++)
+        order[i] = &f->tensor[i];
+    qsort(order, f->count, sizeof *order, by_size);
+    for (size_t i = 0; i < f->count; i++) {
+        failed |= json_object_set_new(header, order[i]->name, describe(order[i], offset)) != 0;
+        offset += order[i]->bytes;
+    }
+    return failed ? base_error(ROTE_ENOMEM, "no memory for a checkpoint's header") : ROTE_OK;
+}
+
+static enum rote_status put_digest(json_t *header, const struct st_tensor **order, size_t count)
+{
+    struct base_sha256 s;
+    char hex[65];
+    enum rote_status st = digest_start(header, &s);
+    if (st)
+        return st;
+    for (size_t i = 0; i < count; i++)
+        base_sha256_add(&s, order[i]->data, order[i]->bytes);
+    base_sha256_hex(&s, hex);
+    if (json_object_set_new(json_object_get(header, META), DIGEST, json_string(hex)))
+        return base_error(ROTE_ENOMEM, "no memory for a checkpoint's header");
+    return ROTE_OK;
+}
+
 enum rote_status st_write(struct st_file *f, const char *path)
 {
     enum rote_status st = ROTE_OK;
-    struct base_buf b = {0};
-    struct base_sha256 s;
-    char hex[65];
-    size_t offset = 0;
+    struct base_buf head = {0};
+    const struct st_tensor **order = NULL;
+    struct base_piece *piece = NULL;
     json_t *header = json_object();
-    /* a copy without the digest, in case the file is written twice */
-    json_object_set_new(header, META, json_copy(f->meta));
-    json_object_set_new(json_object_get(header, META), CHECKED, json_string("1"));
-    for (size_t i = 0; i < f->count; i++) {
-        const struct st_tensor *t = &f->tensor[i];
-        json_object_set_new(header, t->name, describe(t, offset));
-        offset += (t->bytes + 7) / 8 * 8;
-    }
-    static const char zeros[8];
-    TRY(digest_start(header, &s));
-    for (size_t i = 0; i < f->count; i++) {
-        base_sha256_add(&s, f->tensor[i].data, f->tensor[i].bytes);
-        base_sha256_add(&s, zeros, (8 - f->tensor[i].bytes % 8) % 8);
-    }
-    base_sha256_hex(&s, hex);
-    json_object_set_new(json_object_get(header, META), DIGEST, json_string(hex));
-    TRY(put_header(&b, header));
-    for (size_t i = 0; i < f->count; i++) {
-        TRY(base_buf_add(&b, f->tensor[i].data, f->tensor[i].bytes));
-        TRY(base_buf_add(&b, zeros, (8 - f->tensor[i].bytes % 8) % 8));
-    }
-    TRY(base_write_file_atomic(path, b.text, b.len));
+    TRY(base_alloc(&order, f->count, sizeof *order));
+    TRY(base_alloc(&piece, f->count + 1, sizeof *piece));
+    TRY(place(f, order, header));
+    TRY(put_digest(header, order, f->count));
+    TRY(put_header(&head, header));
+    piece[0] = (struct base_piece){head.text, head.len};
+    for (size_t i = 0; i < f->count; i++)
+        piece[i + 1] = (struct base_piece){order[i]->data, order[i]->bytes};
+    TRY(base_write_pieces_atomic(path, piece, f->count + 1));
 out:
     json_decref(header);
-    base_buf_free(&b);
+    base_free(order);
+    base_free(piece);
+    base_buf_free(&head);
     return st;
 }
 
@@ -190,7 +234,9 @@ static enum rote_status read_tensor(struct reader *r, const char *name, json_t *
                           type ? type : "of no name");
     t.type = (enum st_type)k;
     t.rank = (int)json_array_size(shape);
-    if (!json_is_array(shape) || json_array_size(shape) > 8 || json_array_size(offsets) != 2)
+    json_t *first = json_array_get(offsets, 0), *last = json_array_get(offsets, 1);
+    if (!json_is_array(shape) || t.rank > MAX_RANK || json_array_size(offsets) != 2 ||
+        !json_is_integer(first) || !json_is_integer(last))
         return damaged(r, name, "has no valid shape or offsets");
     for (int i = 0; i < t.rank; i++) {
         json_t *d = json_array_get(shape, (size_t)i);
@@ -198,21 +244,21 @@ static enum rote_status read_tensor(struct reader *r, const char *name, json_t *
             return damaged(r, name, "has no valid shape");
         t.dim[i] = json_integer_value(d);
     }
-    json_int_t from = json_integer_value(json_array_get(offsets, 0)), to = json_integer_value(json_array_get(offsets, 1));
+    json_int_t from = json_integer_value(first), to = json_integer_value(last);
     if (from < 0 || to < from || (uint64_t)to > r->data_bytes)
         return damaged(r, name, "lies outside of the data");
     if (!volume(&t, &wanted) || wanted != (size_t)(to - from))
         return damaged(r, name, "has another size than its shape");
-    enum rote_status st = st_add(r->f, name, t.type, t.rank, t.dim, r->data + from);
-    if (st == ROTE_OK && from % 8 && t.type != ST_U8)
-        return damaged(r, name, "is not aligned");
-    return st;
+    return st_add(r->f, name, t.type, t.rank, t.dim, r->data + from);
 }
 
+/* Empty tensors go before what begins where they lie. */
 static int by_place(const void *a, const void *b)
 {
-    const char *x = (*(const struct st_tensor *const *)a)->data, *y = (*(const struct st_tensor *const *)b)->data;
-    return (x > y) - (x < y);
+    const struct st_tensor *t = *(const struct st_tensor *const *)a;
+    const struct st_tensor *u = *(const struct st_tensor *const *)b;
+    const char *x = t->data, *y = u->data;
+    return x != y ? (x > y) - (x < y) : (t->bytes > u->bytes) - (t->bytes < u->bytes);
 }
 
 static enum rote_status check_overlaps(const struct reader *r)
@@ -232,6 +278,48 @@ out:
     return st;
 }
 
+static bool misplaced(const struct st_tensor *t)
+{
+    return (uintptr_t)t->data % 8 != 0;
+}
+
+static enum rote_status align_tensors(struct st_file *f)
+{
+    enum rote_status st = ROTE_OK;
+    size_t bytes = 0;
+    for (size_t i = 0; i < f->count; i++)
+        if (misplaced(&f->tensor[i]))
+            bytes += (f->tensor[i].bytes + 7) / 8 * 8;
+    TRY(base_alloc(&f->moved, bytes, 1));
+    char *to = f->moved;
+    for (size_t i = 0; i < f->count; i++) {
+        struct st_tensor *t = &f->tensor[i];
+        if (!misplaced(t))
+            continue;
+        memcpy(to, t->data, t->bytes);
+        t->data = to;
+        to += (t->bytes + 7) / 8 * 8;
+    }
+out:
+    return st;
+}
+
+static enum rote_status read_meta(struct reader *r, json_t *meta)
+{
+    const char *key;
+    json_t *value;
+    if (!json_is_object(meta))
+        return base_error(ROTE_EFORMAT, "%s: its " META " is no JSON object: it is damaged", r->path);
+    json_object_foreach(meta, key, value) {
+        if (!json_is_string(value))
+            return base_error(ROTE_EFORMAT, "%s: metadata %s is no string: it is damaged", r->path,
+                              key);
+    }
+    if (json_object_update(r->f->meta, meta))
+        return base_error(ROTE_ENOMEM, "%s: no memory for its metadata", r->path);
+    return ROTE_OK;
+}
+
 static enum rote_status check_digest(struct reader *r, json_t *header)
 {
     enum rote_status st = ROTE_OK;
@@ -240,7 +328,8 @@ static enum rote_status check_digest(struct reader *r, json_t *header)
     const char *text = json_string_value(json_object_get(json_object_get(header, META), DIGEST));
     if (!text && !json_object_get(json_object_get(header, META), CHECKED))
         return ROTE_OK;
-    snprintf(given, sizeof given, "%s", text ? text : "");
+    if (text && strlen(text) == sizeof given - 1)
+        memcpy(given, text, sizeof given);
     TRY(digest_start(header, &s));
     base_sha256_add(&s, r->data, r->data_bytes);
     base_sha256_hex(&s, hex);
@@ -272,7 +361,7 @@ static enum rote_status read_header(struct reader *r, size_t len, json_t **heade
     return ROTE_OK;
 }
 
-/* A file that is cut off has offsets past its end. */
+/* A file that is cut off has offsets past its end; its last tensor may be padded to 8. */
 static enum rote_status check_length(const struct reader *r, json_t *header)
 {
     const char *key;
@@ -285,6 +374,9 @@ static enum rote_status check_length(const struct reader *r, json_t *header)
     if (end > 0 && (uint64_t)end > r->data_bytes)
         return base_error(ROTE_EFORMAT, "%s: truncated: its tensors need %lld bytes, %zu are there; use another checkpoint",
                           r->path, (long long)end, r->data_bytes);
+    if (r->data_bytes - (size_t)end >= 8)
+        return base_error(ROTE_EFORMAT, "%s: its tensors need %lld bytes, %zu are there: it is damaged; "
+                          "use another checkpoint", r->path, (long long)end, r->data_bytes);
     return ROTE_OK;
 }
 
@@ -301,12 +393,13 @@ enum rote_status st_read(const char *path, struct st_file **out)
     TRY(check_length(&r, header));
     json_object_foreach(header, key, o) {
         if (!strcmp(key, META))
-            json_object_update(r.f->meta, o);
+            TRY(read_meta(&r, o));
         else
             TRY(read_tensor(&r, key, o));
     }
     TRY(check_overlaps(&r));
     TRY(check_digest(&r, header));
+    TRY(align_tensors(r.f));
     *out = r.f;
     r.f = NULL;
 out:

@@ -3,7 +3,8 @@
  *
  * Files written here carry the metadata key "rote.sha256": SHA-256 over the header as
  * compact JSON with sorted keys but without that key, followed by the data; and the key
- * "rote.checked", so that the digest's loss is noticed. A flipped bit anywhere is an error. */
+ * "rote.checked", so that the digest's loss is noticed. A flipped bit anywhere is an error. Their tensors lie without
+ * gaps, those of the widest elements first, which is what other readers ask for. */
 #ifndef SAFETENSORS_H
 #define SAFETENSORS_H
 

@@ -11,6 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define PREFIX "events.out.tfevents."
+#define SUFFIX ".rote"
+
 struct tfevents {
     FILE *file;
     char *path;
@@ -121,13 +124,19 @@ static enum rote_status write_version(struct tfevents *t)
     return write_record(t, &event);
 }
 
+static bool is_ours(const char *name)
+{
+    size_t n = strlen(name), head = sizeof PREFIX - 1, tail = sizeof SUFFIX - 1;
+    return n > head + tail && !strncmp(name, PREFIX, head) && !strcmp(name + n - tail, SUFFIX);
+}
+
 static enum rote_status newest(const char *folder, char **out)
 {
     enum rote_status st = ROTE_OK;
     char best[256] = "";
     DIR *d = opendir(folder);
     for (struct dirent *e; d && (e = readdir(d));)
-        if (!strncmp(e->d_name, "events.out.tfevents.", 20) && strcmp(e->d_name, best) > 0)
+        if (is_ours(e->d_name) && strcmp(e->d_name, best) > 0)
             snprintf(best, sizeof best, "%s", e->d_name);
     if (d)
         closedir(d);
@@ -138,23 +147,47 @@ out:
     return st;
 }
 
+/* Never over another file: two opened within a second get names a second apart. */
+static enum rote_status create(struct tfevents *t, const char *folder)
+{
+    enum rote_status st = ROTE_OK;
+    for (long long now = (long long)time(NULL); !t->file; now++) {
+        base_free(t->path);
+        t->path = NULL;
+        TRY(base_sprintf(&t->path, "%s/" PREFIX "%010lld" SUFFIX, folder, now));
+        t->file = fopen(t->path, "wbx");
+        if (!t->file && errno != EEXIST)
+            FAIL(ROTE_EIO, "%s: cannot open for writing: %s", t->path, strerror(errno));
+    }
+    TRY(write_version(t));
+out:
+    return st;
+}
+
+static enum rote_status go_on(struct tfevents *t, const char *folder, int64_t bytes)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(newest(folder, &t->path));
+    t->file = fopen(t->path, "r+b");
+    if (!t->file || fseek(t->file, 0, SEEK_END))
+        FAIL(ROTE_EIO, "%s: cannot open for writing: %s", t->path, strerror(errno));
+    if (ftell(t->file) < bytes)
+        FAIL(ROTE_EFORMAT, "%s: truncated: expected %lld bytes or more, %ld are there", t->path,
+             (long long)bytes, ftell(t->file));
+    if (ftruncate(fileno(t->file), bytes) || fseek(t->file, (long)bytes, SEEK_SET))
+        FAIL(ROTE_EIO, "%s: cannot cut to %lld bytes: %s", t->path, (long long)bytes,
+             strerror(errno));
+out:
+    return st;
+}
+
 enum rote_status tfevents_open(const char *folder, int64_t resume_bytes, struct tfevents **out)
 {
     enum rote_status st = ROTE_OK;
     struct tfevents *t = NULL;
     TRY(base_alloc(&t, 1, sizeof *t));
     make_table(t->table);
-    if (resume_bytes < 0)
-        TRY(base_sprintf(&t->path, "%s/events.out.tfevents.%010lld.rote", folder, (long long)time(NULL)));
-    else
-        TRY(newest(folder, &t->path));
-    t->file = fopen(t->path, resume_bytes < 0 ? "wb" : "r+b");
-    if (!t->file)
-        FAIL(ROTE_EIO, "%s: cannot open for writing: %s", t->path, strerror(errno));
-    if (resume_bytes < 0)
-        TRY(write_version(t));
-    else if (ftruncate(fileno(t->file), resume_bytes) || fseek(t->file, (long)resume_bytes, SEEK_SET))
-        FAIL(ROTE_EIO, "%s: cannot cut to %lld bytes: %s", t->path, (long long)resume_bytes, strerror(errno));
+    TRY(resume_bytes < 0 ? create(t, folder) : go_on(t, folder, resume_bytes));
     *out = t;
     t = NULL;
 out:

@@ -7,7 +7,7 @@
 struct tfevents;
 
 /* resume_bytes < 0: a new file events.out.tfevents.<time>.rote in the folder. Otherwise
- * the newest such file, cut to that length, is gone on with. */
+ * the newest such file, cut to that length, is gone on with; one that is shorter is refused. */
 enum rote_status tfevents_open(const char *folder, int64_t resume_bytes, struct tfevents **out);
 /* wall_time in seconds since 1970. */
 enum rote_status tfevents_scalar(struct tfevents *t, const char *tag, int64_t step, double wall_time, float value);

@@ -14,7 +14,7 @@ from e2e import check, checkpoint, main, rote, settings
 def run(folder):
     rote("train", *settings(data__kind="synthetic", data__train_count=256, data__test_count=64, batch=32, epochs=2,
                             log_every=3, heads="[{name: class, kind: class}, {name: a, lambda: 1}, "
-                                               "{name: b, per_class: true, n: 3, at: pool1}]"),
+                                               "{name: b, per_class: true, n: 3, at: pool1}, {name: odd, n: 3}]"),
          "--out", folder / "run", "--quiet")
 
 
@@ -40,6 +40,7 @@ def arrays(folder):
     check(tensors["conv1.weight"].shape == (32, 1, 3, 3), "conv1.weight is not KCRS")
     check(tensors["linear.weight"].shape == (128, 64 * 7 * 7), "linear.weight is not [out, in]")
     check(tensors["heads.b.weight"].shape == (10, 3, 32), "a per-class head is not [classes, n, features]")
+    check(tensors["heads.odd.bias"].shape == (3,), "a tensor of an odd number of values")
     ledger = numpy.load(folder / "run/ledger.npy")
     check(ledger.shape == (256, 11) and ledger.dtype == numpy.float32, "the ledger's shape")
     check(numpy.array_equal(ledger, tensors["ledger"]), "ledger.npy and the checkpoint's ledger differ")

@@ -11,6 +11,9 @@ static char folder[64], path[96];
 static const float a[6] = {1, -2, 3.5f, 0, 1e-30f, 7};
 static const int64_t b[3] = {1, -9007199254740993, 3};
 static const unsigned char c[5] = {1, 2, 3, 4, 5};
+static const uint32_t u[3] = {7, 8, 9};
+static const int32_t v[1] = {-4};
+static const double d[2] = {0.1, -2e300};
 
 static enum rote_status write_one(void)
 {
@@ -41,19 +44,104 @@ static void refused(const char *part)
     ck_assert_ptr_null(f);
 }
 
+static void holds(const struct st_file *f, const char *name, enum st_type type, const void *data,
+                  size_t bytes)
+{
+    const struct st_tensor *t = st_find(f, name);
+    ck_assert_msg(t && t->type == type && t->bytes == bytes, "tensor %s", name);
+    ck_assert_msg((uintptr_t)t->data % 8 == 0, "tensor %s is not aligned", name);
+    ck_assert_msg(bytes == 0 || !memcmp(t->data, data, bytes), "values of %s", name);
+}
+
 START_TEST(what_is_written_is_read)
 {
     struct st_file *f = NULL;
     ck_assert_int_eq(write_one(), ROTE_OK);
     ck_assert_msg(!st_read(path, &f), "%s", rote_error_detail());
     ck_assert_uint_eq(st_count(f), 3);
-    const struct st_tensor *x = st_find(f, "a"), *y = st_find(f, "b"), *z = st_find(f, "c");
-    ck_assert(x && x->rank == 2 && x->dim[0] == 2 && x->dim[1] == 3 && !memcmp(x->data, a, sizeof a));
-    ck_assert(y && y->type == ST_I64 && !memcmp(y->data, b, sizeof b) && (uintptr_t)y->data % 8 == 0);
-    ck_assert(z && z->bytes == 5 && !memcmp(z->data, c, 5));
+    ck_assert(st_find(f, "a")->rank == 2 && st_find(f, "a")->dim[0] == 2);
+    ck_assert_int_eq(st_find(f, "a")->dim[1], 3);
+    holds(f, "a", ST_F32, a, sizeof a);
+    holds(f, "b", ST_I64, b, sizeof b);
+    holds(f, "c", ST_U8, c, sizeof c);
     ck_assert_str_eq(st_meta_get(f, "step"), "12");
     ck_assert_ptr_null(st_meta_get(f, "stop"));
     ck_assert_ptr_null(st_find(f, "d"));
+    ck_assert_ptr_null(st_at(f, 3));
+    st_free(f);
+}
+END_TEST
+
+static void add_every_type(struct st_file *f)
+{
+    ck_assert_int_eq(st_add(f, "c", ST_U8, 1, (int64_t[]){5}, c), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "none", ST_F32, 2, (int64_t[]){0, 4}, NULL), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "u", ST_U32, 1, (int64_t[]){3}, u), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "v", ST_I32, 0, NULL, v), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "c2", ST_U8, 8, (int64_t[]){1, 1, 1, 3, 1, 1, 1, 1}, c), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "d", ST_F64, 1, (int64_t[]){2}, d), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "b", ST_I64, 1, (int64_t[]){3}, b), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "a", ST_F32, 1, (int64_t[]){5}, a), ROTE_OK);
+}
+
+static void has_every_type(const struct st_file *f)
+{
+    ck_assert_uint_eq(st_count(f), 8);
+    holds(f, "a", ST_F32, a, 20);
+    holds(f, "b", ST_I64, b, sizeof b);
+    holds(f, "c", ST_U8, c, sizeof c);
+    holds(f, "c2", ST_U8, c, 3);
+    holds(f, "d", ST_F64, d, sizeof d);
+    holds(f, "none", ST_F32, NULL, 0);
+    holds(f, "u", ST_U32, u, sizeof u);
+    holds(f, "v", ST_I32, v, sizeof v);
+    ck_assert_int_eq(st_find(f, "v")->rank, 0);
+}
+
+/* Other readers refuse gaps: the data are exactly as long as the tensors. */
+START_TEST(tensors_lie_without_gaps)
+{
+    struct st_file *f = NULL, *again = NULL;
+    char *bytes, *second;
+    size_t len, len2, header;
+    ck_assert_int_eq(st_new(&f), ROTE_OK);
+    add_every_type(f);
+    ck_assert_int_eq(st_write(f, path), ROTE_OK);
+    ck_assert_int_eq(base_read_file(path, &bytes, &len), ROTE_OK);
+    header = (unsigned char)bytes[0] | (size_t)(unsigned char)bytes[1] << 8;
+    ck_assert_uint_eq(header % 8, 0);
+    ck_assert_uint_eq(len, 8 + header + 24 + 16 + 20 + 12 + 4 + 5 + 3);
+    st_free(f);
+    ck_assert_msg(!st_read(path, &f), "%s", rote_error_detail());
+    has_every_type(f);
+    ck_assert_int_eq(st_write(f, path), ROTE_OK); /* what was read is written again: same tensors */
+    ck_assert_int_eq(base_read_file(path, &second, &len2), ROTE_OK);
+    ck_assert_msg(!st_read(path, &again), "%s", rote_error_detail());
+    has_every_type(again);
+    ck_assert_uint_eq(len, len2);
+    st_free(f);
+    st_free(again);
+    base_free(bytes);
+    base_free(second);
+}
+END_TEST
+
+START_TEST(what_cannot_be_added)
+{
+    struct st_file *f = NULL;
+    int64_t one = 1;
+    ck_assert_int_eq(st_new(&f), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "a", ST_F32, 1, &one, a), ROTE_OK);
+    ck_assert_int_eq(st_add(f, "a", ST_F32, 1, &one, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "bad\xff", ST_F32, 1, &one, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "__metadata__", ST_F32, 1, &one, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "b", ST_F32, -1, &one, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "b", ST_F32, 9, &one, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "b", (enum st_type)17, 1, &one, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "b", ST_F32, 1, (int64_t[]){-1}, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_add(f, "b", ST_F32, 2, (int64_t[]){INT64_MAX, 8}, a), ROTE_EINVAL);
+    ck_assert_int_eq(st_meta(f, "k", "\xff"), ROTE_EINVAL);
+    ck_assert_uint_eq(st_count(f), 1);
     st_free(f);
 }
 END_TEST
@@ -121,10 +209,44 @@ START_TEST(files_from_elsewhere)
     refused("JSON");
     file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904,4],\"data_offsets\":[0,8]}}", 8);
     refused("another size");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 16);
+    refused("need 8 bytes, 16");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[\"0\",8]}}", 8);
+    refused("offsets");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", 8);
+    refused("there: it is damaged");
+    file_with("{\"t\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}", 4);
+    refused("shape");
+    file_with("{\"t\":7}", 0);
+    refused("type");
+    file_with("{\"__metadata__\":[]}", 0);
+    refused("__metadata__");
+    file_with("{\"__metadata__\":{\"k\":1}}", 0);
+    refused("metadata k");
     file_with("[1, 2]", 8);
     refused("JSON");
     put("\xff\xff\xff\xff\xff\xff\xff\xff", 8);
     refused("no safetensors file");
+}
+END_TEST
+
+/* Packed tightly behind a header of any length, and after an empty tensor. */
+START_TEST(tensors_that_are_not_aligned)
+{
+    struct st_file *f = NULL;
+    char header[200];
+    for (int pad = 0; pad < 8; pad++) {
+        snprintf(header, sizeof header,
+                 "{\"y\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+                 "\"e\":{\"dtype\":\"F64\",\"shape\":[0],\"data_offsets\":[0,0]},"
+                 "\"z\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[4,20]}}%*s", pad, "");
+        file_with(header, 20);
+        ck_assert_msg(!st_read(path, &f), "%s", rote_error_detail());
+        holds(f, "y", ST_F32, (float[]){0}, 4);
+        holds(f, "z", ST_I64, (int64_t[]){0, 0}, 16);
+        holds(f, "e", ST_F64, NULL, 0);
+        st_free(f);
+    }
 }
 END_TEST
 
@@ -176,6 +298,9 @@ int main(void)
     snprintf(path, sizeof path, "%.60s/x.safetensors", folder);
     TCase *t = tcase_create("safetensors");
     tcase_add_test(t, what_is_written_is_read);
+    tcase_add_test(t, tensors_lie_without_gaps);
+    tcase_add_test(t, what_cannot_be_added);
+    tcase_add_test(t, tensors_that_are_not_aligned);
     tcase_add_test(t, every_flipped_bit_is_found);
     tcase_add_test(t, every_length_is_found);
     tcase_add_test(t, files_from_elsewhere);
