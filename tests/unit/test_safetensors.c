@@ -1,7 +1,9 @@
 /* Checkpoint files: round trip, every bit, every length, errors, failing memory. */
 #include <dirent.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "train/safetensors.h"
@@ -279,7 +281,19 @@ START_TEST(nothing_is_left_behind)
     memcpy(saved, path, sizeof saved);
     snprintf(path, sizeof path, "%.60s/none/x.safetensors", folder);
     ck_assert_int_eq(write_one(), ROTE_EIO);
+    snprintf(path, sizeof path, "%.60s/taken", folder); /* fails as late as in the rename */
+    ck_assert_int_eq(base_make_dirs(path), ROTE_OK);
+    ck_assert_int_eq(write_one(), ROTE_EIO);
+    ck_assert_int_eq(rmdir(path), 0);
     memcpy(path, saved, sizeof path);
+    struct rlimit old, small = {.rlim_cur = 100};
+    ck_assert_int_eq(getrlimit(RLIMIT_FSIZE, &old), 0);
+    small.rlim_max = old.rlim_max;
+    signal(SIGXFSZ, SIG_IGN);
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &small), 0); /* and as on a full disk */
+    enum rote_status st = write_one();
+    ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &old), 0);
+    ck_assert_int_eq(st, ROTE_EIO);
     ck_assert_int_eq(write_one(), ROTE_OK);
     DIR *d = opendir(folder);
     int files = 0;
