@@ -1,208 +1,32 @@
-/* Loading: libyaml parses the text to a tree, check_* holds it against the schema
- * (keys, types, bounds: errors with lines), libcyaml loads it to a scratch struct,
- * and apply_* moves the values whose keys are present over the caller's. */
-#include "base/schema.h"
+/* Loading: libyaml parses the text to a tree, schema_check_tree holds it against the
+ * schema, libcyaml loads it to a scratch struct, and apply_* moves the values whose keys
+ * are present over the caller's. */
+#include "base/schema_internal.h"
 
 #include <ctype.h>
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
-#include <yaml.h>
 
-#define PATH_MAX_LEN 256
-#define MAX_INDICES 4
-
-struct load {
-    const struct schema *schema;
-    const char *what;
-    bool lines; /* say them: the text is a file, not an assignment */
-    yaml_document_t doc;
-    /* Of an assignment: entries named by [i], outermost first. */
-    unsigned long index[MAX_INDICES];
-    int n_indices, used;
-};
-
-static const char *where(const struct load *l, const yaml_node_t *node, char out[PATH_MAX_LEN])
+/* From the tree: libcyaml does not tell "null" in quotes from null. */
+static enum rote_status apply_string(const struct cyaml_schema_value *v, const yaml_node_t *node, char *dst)
 {
-    char line[32] = "";
-    if (l->lines && node)
-        snprintf(line, sizeof line, "line %zu: ", node->start_mark.line + 1);
-    snprintf(out, PATH_MAX_LEN, "%.180s%s%s", l->what, l->what[0] ? ": " : "", line);
-    return out;
+    bool nullable = (v->flags & CYAML_FLAG_POINTER_NULL_STR) == CYAML_FLAG_POINTER_NULL_STR;
+    enum rote_status st = ROTE_OK;
+    char *text = NULL, *old;
+    if (!nullable || !schema_is_null(node))
+        TRY(base_strdup(&text, schema_text_of(node)));
+    memcpy(&old, dst, sizeof old);
+    memcpy(dst, &text, sizeof text);
+    base_free(old);
+out:
+    return st;
 }
 
-static const char *text_of(const yaml_node_t *node)
-{
-    return (const char *)node->data.scalar.value;
-}
-
-static const struct cyaml_schema_field *find_field(const struct cyaml_schema_field *fields, const char *key)
-{
-    for (; fields->key; fields++)
-        if (!strcmp(fields->key, key))
-            return fields;
-    return NULL;
-}
-
-/* "; did you mean X?" or the list of what there is. */
-static void suggest(const char *word, const char *const *names, size_t count, char *out, size_t size)
-{
-    const char *near = base_nearest(word, names, count);
-    size_t n = 0;
-    if (near) {
-        snprintf(out, size, "did you mean %s?", near);
-        return;
-    }
-    n = (size_t)snprintf(out, size, "valid are");
-    for (size_t i = 0; i < count && n < size; i++)
-        n += (size_t)snprintf(out + n, size - n, "%s %s", i ? "," : "", names[i]);
-}
-
-static enum rote_status unknown_key(const struct load *l, const yaml_node_t *node, const char *path,
-                                    const struct cyaml_schema_field *fields)
-{
-    const char *names[64];
-    char near[400], at[PATH_MAX_LEN];
-    size_t count = 0;
-    for (; fields->key && count < COUNT_OF(names); fields++)
-        names[count++] = fields->key;
-    suggest(text_of(node), names, count, near, sizeof near);
-    return base_error(ROTE_ECONFIG, "%sunknown key %s%s%s; %s", where(l, node, at), path,
-                      path[0] ? "." : "", text_of(node), near);
-}
-
-static bool parse_bool(const char *text, bool *out)
-{
-    static const char *const words[] = {"false", "true", "no", "yes", "off", "on", "0", "1"};
-    for (size_t i = 0; i < COUNT_OF(words); i++)
-        if (!strcasecmp(text, words[i])) {
-            *out = i % 2;
-            return true;
-        }
-    return false;
-}
-
-static enum rote_status check_number(struct load *l, const yaml_node_t *node, const char *path,
-                                     const struct cyaml_schema_value *v)
-{
-    const char *text = text_of(node);
-    char *end, at[PATH_MAX_LEN];
-    bool integer = v->type == CYAML_INT;
-    double number;
-    where(l, node, at);
-    errno = 0;
-    if (integer) {
-        long long i = strtoll(text, &end, 10);
-        /* 010 would be loaded as octal. */
-        const char *digits = text + (*text == '-' || *text == '+');
-        if (digits[0] == '0' && digits[1])
-            end = (char *)text;
-        if (v->data_size == 4 && (i < INT32_MIN || i > INT32_MAX))
-            errno = ERANGE;
-        number = (double)i;
-    } else {
-        number = strtod(text, &end);
-        if (!isfinite(number))
-            errno = ERANGE;
-        else
-            errno = 0; /* a subnormal is as good as any */
-    }
-    if (end == text || *end || isspace((unsigned char)*text))
-        return base_error(ROTE_ECONFIG, "%s%s must be %s, not \"%s\"", at, path,
-                          integer ? "an integer" : "a number", text);
-    if (errno == ERANGE)
-        return base_error(ROTE_ECONFIG, "%s%s: %s is out of range", at, path, text);
-    return schema_bound_error(l->schema, path, number, at);
-}
-
-static enum rote_status check_scalar(struct load *l, const yaml_node_t *node, const char *path,
-                                     const struct cyaml_schema_value *v)
-{
-    char at[PATH_MAX_LEN], near[400];
-    const char *names[32];
-    size_t count = 0;
-    bool b;
-    if (node->type != YAML_SCALAR_NODE)
-        return base_error(ROTE_ECONFIG, "%s%s must be a single value, not a %s", where(l, node, at), path,
-                          node->type == YAML_MAPPING_NODE ? "mapping" : "list");
-    switch (v->type) {
-    case CYAML_STRING:
-        return ROTE_OK;
-    case CYAML_BOOL:
-        if (parse_bool(text_of(node), &b))
-            return ROTE_OK;
-        return base_error(ROTE_ECONFIG, "%s%s must be true or false, not \"%s\"", where(l, node, at), path,
-                          text_of(node));
-    case CYAML_ENUM:
-        for (size_t i = 0; i < v->enumeration.count && i < COUNT_OF(names); i++) {
-            if (!strcmp(v->enumeration.strings[i].str, text_of(node)))
-                return ROTE_OK;
-            names[count++] = v->enumeration.strings[i].str;
-        }
-        suggest(text_of(node), names, count, near, sizeof near);
-        return base_error(ROTE_ECONFIG, "%s%s cannot be \"%s\"; %s", where(l, node, at), path, text_of(node),
-                          near);
-    default:
-        return check_number(l, node, path, v);
-    }
-}
-
-static enum rote_status check_mapping(struct load *l, const yaml_node_t *node, const char *path,
-                                      const struct cyaml_schema_field *fields);
-
-static enum rote_status check_value(struct load *l, yaml_node_t *node, const char *path,
-                                    const struct cyaml_schema_value *v)
-{
-    char sub[PATH_MAX_LEN], at[PATH_MAX_LEN];
-    if (v->type == CYAML_MAPPING)
-        return check_mapping(l, node, path, v->mapping.fields);
-    if (v->type != CYAML_SEQUENCE)
-        return check_scalar(l, node, path, v);
-    if (node->type != YAML_SEQUENCE_NODE)
-        return base_error(ROTE_ECONFIG, "%s%s must be a list: [..], or lines that start with \"- \"",
-                          where(l, node, at), path);
-    snprintf(sub, sizeof sub, "%.200s[]", path);
-    for (yaml_node_item_t *i = node->data.sequence.items.start; i < node->data.sequence.items.top; i++) {
-        enum rote_status st = check_value(l, yaml_document_get_node(&l->doc, *i), sub, v->sequence.entry);
-        if (st)
-            return st;
-    }
-    return ROTE_OK;
-}
-
-static enum rote_status check_mapping(struct load *l, const yaml_node_t *node, const char *path,
-                                      const struct cyaml_schema_field *fields)
-{
-    char sub[PATH_MAX_LEN], at[PATH_MAX_LEN];
-    if (node->type != YAML_MAPPING_NODE)
-        return base_error(ROTE_ECONFIG, "%s%s must be keys with values, \"key: value\"", where(l, node, at),
-                          path[0] ? path : "the document");
-    yaml_node_pair_t *first = node->data.mapping.pairs.start, *end = node->data.mapping.pairs.top;
-    for (yaml_node_pair_t *p = first; p < end; p++) {
-        yaml_node_t *key = yaml_document_get_node(&l->doc, p->key);
-        if (key->type != YAML_SCALAR_NODE)
-            return base_error(ROTE_ECONFIG, "%sa key must be a word", where(l, key, at));
-        const struct cyaml_schema_field *f = find_field(fields, text_of(key));
-        if (!f)
-            return unknown_key(l, key, path, fields);
-        snprintf(sub, sizeof sub, "%.180s%s%.60s", path, path[0] ? "." : "", f->key);
-        for (yaml_node_pair_t *q = first; q < p; q++)
-            if (!strcmp(text_of(yaml_document_get_node(&l->doc, q->key)), f->key))
-                return base_error(ROTE_ECONFIG, "%s%s is given twice", where(l, key, at), sub);
-        enum rote_status st = check_value(l, yaml_document_get_node(&l->doc, p->value), sub, &f->value);
-        if (st)
-            return st;
-    }
-    return ROTE_OK;
-}
-
-static enum rote_status apply_mapping(struct load *l, const yaml_node_t *node,
+static enum rote_status apply_mapping(struct schema_text *l, const yaml_node_t *node,
                                       const struct cyaml_schema_field *fields, void *src, void *dst);
 
-static enum rote_status apply_entry(struct load *l, yaml_node_item_t item, const struct cyaml_schema_value *entry,
-                                    void *src, void *dst)
+static enum rote_status apply_entry(struct schema_text *l, yaml_node_item_t item,
+                                    const struct cyaml_schema_value *entry, void *src, void *dst)
 {
     yaml_node_t *node = yaml_document_get_node(&l->doc, item);
     if (entry->type == CYAML_MAPPING)
@@ -211,7 +35,7 @@ static enum rote_status apply_entry(struct load *l, yaml_node_item_t item, const
     return ROTE_OK;
 }
 
-static enum rote_status entry_new(struct load *l, const struct cyaml_schema_field *f, yaml_node_item_t item,
+static enum rote_status entry_new(struct schema_text *l, const struct cyaml_schema_field *f, yaml_node_item_t item,
                                   void *entry)
 {
     yaml_node_t *node = yaml_document_get_node(&l->doc, item);
@@ -221,7 +45,7 @@ static enum rote_status entry_new(struct load *l, const struct cyaml_schema_fiel
 }
 
 /* One entry, heads[i], of the list that is there; i = its length appends. */
-static enum rote_status apply_indexed(struct load *l, const yaml_node_t *node, const struct cyaml_schema_field *f,
+static enum rote_status apply_indexed(struct schema_text *l, const yaml_node_t *node, const struct cyaml_schema_field *f,
                                       char *src, char *dst)
 {
     const struct cyaml_schema_value *entry = f->value.sequence.entry;
@@ -248,7 +72,7 @@ out:
     return st;
 }
 
-static enum rote_status apply_sequence(struct load *l, const yaml_node_t *node, const struct cyaml_schema_field *f,
+static enum rote_status apply_sequence(struct schema_text *l, const yaml_node_t *node, const struct cyaml_schema_field *f,
                                        char *src, char *dst)
 {
     const struct cyaml_schema_value *entry = f->value.sequence.entry;
@@ -273,17 +97,16 @@ out:
     return st;
 }
 
-static enum rote_status apply_mapping(struct load *l, const yaml_node_t *node,
+static enum rote_status apply_mapping(struct schema_text *l, const yaml_node_t *node,
                                       const struct cyaml_schema_field *fields, void *src, void *dst)
 {
     enum rote_status st = ROTE_OK;
     for (yaml_node_pair_t *p = node->data.mapping.pairs.start; p < node->data.mapping.pairs.top; p++) {
         const struct cyaml_schema_field *f =
-            find_field(fields, text_of(yaml_document_get_node(&l->doc, p->key)));
+            schema_find_field(fields, schema_text_of(yaml_document_get_node(&l->doc, p->key)));
         yaml_node_t *value = yaml_document_get_node(&l->doc, p->value);
         char *from = (char *)src + f->data_offset, *to = (char *)dst + f->data_offset;
         bool b = false;
-        char *old;
         switch (f->value.type) {
         case CYAML_MAPPING:
             TRY(apply_mapping(l, value, f->value.mapping.fields, from, to));
@@ -291,13 +114,11 @@ static enum rote_status apply_mapping(struct load *l, const yaml_node_t *node,
         case CYAML_SEQUENCE:
             TRY(apply_sequence(l, value, f, src, dst));
             break;
-        case CYAML_STRING: /* swapped: the scratch struct frees the old one */
-            memcpy(&old, to, sizeof(void *));
-            memcpy(to, from, sizeof(void *));
-            memcpy(from, &old, sizeof(void *));
+        case CYAML_STRING:
+            TRY(apply_string(&f->value, value, to));
             break;
         case CYAML_BOOL:
-            parse_bool(text_of(value), &b);
+            schema_parse_bool(schema_text_of(value), &b);
             memcpy(to, &b, sizeof b);
             break;
         default:
@@ -324,10 +145,10 @@ static void cyaml_message(cyaml_log_t level, void *ctx, const char *fmt, va_list
     char *message = ctx;
     (void)level;
     if (!message[0])
-        vsnprintf(message, PATH_MAX_LEN, fmt, args);
+        vsnprintf(message, SCHEMA_MESSAGE_MAX, fmt, args);
 }
 
-static enum rote_status parse(struct load *l, const char *text, bool *have_doc)
+static enum rote_status parse(struct schema_text *l, const char *text, bool *have_doc)
 {
     enum rote_status st = ROTE_OK;
     yaml_parser_t parser;
@@ -355,12 +176,12 @@ out:
     return st;
 }
 
-static enum rote_status load(struct load *l, const char *text, void *inout)
+static enum rote_status load(struct schema_text *l, const char *text, void *inout)
 {
     const struct cyaml_schema_value top = {.type = CYAML_MAPPING, .flags = CYAML_FLAG_POINTER,
                                            .data_size = (uint32_t)l->schema->size,
                                            .mapping = {.fields = l->schema->fields}};
-    char message[PATH_MAX_LEN] = "";
+    char message[SCHEMA_MESSAGE_MAX] = "";
     const cyaml_config_t config = {.log_fn = cyaml_message, .log_ctx = message, .mem_fn = cyaml_memory,
                                    .log_level = CYAML_LOG_ERROR};
     enum rote_status st = ROTE_OK;
@@ -371,7 +192,7 @@ static enum rote_status load(struct load *l, const char *text, void *inout)
     root = yaml_document_get_root_node(&l->doc);
     if (!root) /* an empty file changes nothing */
         goto out;
-    TRY(check_mapping(l, root, "", l->schema->fields));
+    TRY(schema_check_tree(l, root));
     cyaml_err_t err = cyaml_load_data((const uint8_t *)text, strlen(text), &config, &top, &scratch, NULL);
     if (err == CYAML_ERR_OOM)
         FAIL(ROTE_ENOMEM, "%s: no memory to read it", l->what);
@@ -388,7 +209,7 @@ out:
 
 enum rote_status schema_load(const struct schema *s, const char *text, const char *what, void *inout)
 {
-    struct load l = {.schema = s, .what = what, .lines = true};
+    struct schema_text l = {.schema = s, .what = what, .lines = true};
     return load(&l, text, inout);
 }
 
@@ -397,8 +218,8 @@ enum rote_status schema_load(const struct schema *s, const char *text, const cha
 enum rote_status schema_set(const struct schema *s, const char *assignment, void *inout)
 {
     const char *equal = strchr(assignment, '='), *p = assignment;
-    char what[PATH_MAX_LEN];
-    struct load l = {.schema = s, .what = what};
+    char what[SCHEMA_MESSAGE_MAX];
+    struct schema_text l = {.schema = s, .what = what};
     struct base_buf doc = {0};
     enum rote_status st = ROTE_OK;
     int depth = 0;
@@ -418,7 +239,7 @@ enum rote_status schema_set(const struct schema *s, const char *assignment, void
         p += n;
         if (*p == '[') {
             unsigned long i = isdigit((unsigned char)p[1]) ? strtoul(p + 1, &end, 10) : 0;
-            if (!isdigit((unsigned char)p[1]) || *end != ']' || l.n_indices == MAX_INDICES)
+            if (!isdigit((unsigned char)p[1]) || *end != ']' || l.n_indices == SCHEMA_INDICES)
                 FAIL(ROTE_ECONFIG, "%s: an index is written [0]", what);
             l.index[l.n_indices++] = i;
             TRY(base_buf_printf(&doc, "\n%*s-", depth, ""));

@@ -24,6 +24,9 @@ struct schema {
     size_t size; /* of the struct */
     const struct schema_bound *bounds;
     size_t n_bounds;
+    /* What else a string must be: an error that starts with `where`. May be NULL; strings
+     * that are NULL are not asked about. */
+    enum rote_status (*check_string)(const char *path, const char *value, const char *where);
     /* Gives a new (zeroed) entry of a sequence its defaults; `line` is where it is in
      * the text, 0 when it is not from a file. NULL: zeros. What it allocates before it
      * fails is freed by schema_free. */
@@ -42,11 +45,6 @@ enum rote_status schema_check(const struct schema *s, const void *data);
 enum rote_status schema_write(const struct schema *s, const void *data, struct base_buf *out);
 /* Frees what the struct points to, not itself, and sets it to zero. */
 void schema_free(const struct schema *s, void *data);
-
-/* Shared by the two source files. */
-enum rote_status schema_bound_error(const struct schema *s, const char *path, double v, const char *where);
 void schema_free_fields(const struct cyaml_schema_field *fields, void *data);
-unsigned schema_count(const struct cyaml_schema_field *f, const void *data);
-int64_t schema_int(const struct cyaml_schema_value *v, const void *at);
 
 #endif

@@ -1,6 +1,6 @@
 /* Walks a struct by its schema: writes it as YAML, checks bounds, frees it. Entries
  * of lists are one line each, in flow style. */
-#include "base/schema.h"
+#include "base/schema_internal.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -62,19 +62,34 @@ static bool plain(const char *s)
     return isalpha((unsigned char)*s) || *s == '/' || (*s == '.' && (s[1] == '/' || s[1] == '.'));
 }
 
+/* What stands for the first character of s in double quotes; returns its bytes. */
+static size_t escape(const char *s, char out[8])
+{
+    /* Line breaks to YAML that are not ASCII. */
+    static const char *const breaks[][2] = {{"\xc2\x85", "\\N"}, {"\xe2\x80\xa8", "\\L"}, {"\xe2\x80\xa9", "\\P"}};
+    unsigned char c = (unsigned char)*s;
+    for (size_t i = 0; i < COUNT_OF(breaks); i++)
+        if (!strncmp(s, breaks[i][0], strlen(breaks[i][0]))) {
+            snprintf(out, 8, "%s", breaks[i][1]);
+            return strlen(breaks[i][0]);
+        }
+    if (c < 32 || c == 127)
+        snprintf(out, 8, "\\x%02x", c);
+    else
+        snprintf(out, 8, c == '"' || c == '\\' ? "\\%c" : "%c", c);
+    return 1;
+}
+
 static enum rote_status write_string(struct base_buf *out, const char *s)
 {
     enum rote_status st = ROTE_OK;
+    char text[8];
     if (plain(s))
         return base_buf_printf(out, "%s", s);
     TRY(base_buf_add(out, "\"", 1));
-    for (; *s; s++) {
-        if (*s == '"' || *s == '\\')
-            TRY(base_buf_printf(out, "\\%c", *s));
-        else if ((unsigned char)*s < 32 || *s == 127)
-            TRY(base_buf_printf(out, "\\x%02x", (unsigned)*s));
-        else
-            TRY(base_buf_add(out, s, 1));
+    while (*s) {
+        s += escape(s, text);
+        TRY(base_buf_add(out, text, strlen(text)));
     }
     TRY(base_buf_add(out, "\"", 1));
 out:
@@ -221,8 +236,12 @@ out:
 static enum rote_status check_value(const struct schema *s, const struct cyaml_schema_value *v, const char *at,
                                     const char *path)
 {
+    const char *text;
     double d;
     switch (v->type) {
+    case CYAML_STRING:
+        memcpy(&text, at, sizeof text);
+        return text && s->check_string ? s->check_string(path, text, "") : ROTE_OK;
     case CYAML_MAPPING:
         return check_fields(s, v->mapping.fields, at, path);
     case CYAML_INT:

@@ -6,29 +6,46 @@
 #include "model/spec_yaml.h"
 #include "train/config_schema.h"
 
+static void drop_text(char **text)
+{
+    base_free(*text);
+    *text = NULL;
+}
+
+/* Lines are only said of the file that config.source names. */
+static void forget_lines(struct config *c)
+{
+    for (unsigned i = 0; i < c->heads_count; i++)
+        c->heads[i].line = 0;
+    for (unsigned i = 0; i < c->layers_count; i++)
+        c->layers[i].line = 0;
+}
+
 enum rote_status config_load_text(struct config *c, const char *text, const char *what)
 {
-    return schema_load(&config_schema, text, what, c);
+    enum rote_status st = schema_load(&config_schema, text, what, c);
+    forget_lines(c);
+    return st;
 }
 
 enum rote_status config_load(struct config *c, const char *path)
 {
-    char *text = NULL;
+    char *text = NULL, *source = NULL;
     size_t len;
     enum rote_status st = ROTE_OK;
     TRY(base_read_file(path, &text, &len));
     if (strlen(text) != len)
         FAIL(ROTE_EFORMAT, "%s: a configuration is a text file; this one has zero bytes", path);
-    TRY(config_load_text(c, text, path));
+    TRY(base_strdup(&source, path));
+    forget_lines(c);
+    TRY(schema_load(&config_schema, text, path, c));
+    drop_text(&c->source);
+    c->source = source;
+    source = NULL;
 out:
+    base_free(source);
     base_free(text);
     return st;
-}
-
-static void drop_text(char **text)
-{
-    base_free(*text);
-    *text = NULL;
 }
 
 /* To choose a network is to drop the one chosen before. */
@@ -37,6 +54,8 @@ enum rote_status config_set(struct config *c, const char *assignment)
     enum rote_status st = schema_set(&config_schema, assignment, c);
     bool model = !strncmp(assignment, "model=", 6), network = !strncmp(assignment, "network=", 8);
     bool layers = !strncmp(assignment, "layers=", 7);
+    if (!st && (!strncmp(assignment, "heads", 5) || !strncmp(assignment, "layers", 6)))
+        forget_lines(c);
     if (st || !(model || network || layers))
         return st;
     if (!model)
@@ -51,8 +70,30 @@ enum rote_status config_set(struct config *c, const char *assignment)
     return ROTE_OK;
 }
 
+/* Through YAML, which is the whole of it but for where it came from. */
+enum rote_status config_copy(const struct config *from, struct config *to)
+{
+    struct base_buf yaml = {0};
+    enum rote_status st = ROTE_OK;
+    TRY(config_to_yaml(from, &yaml));
+    TRY(config_defaults(to));
+    TRY(config_load_text(to, yaml.text, "the configuration"));
+    if (from->source)
+        TRY(base_strdup(&to->source, from->source));
+    for (unsigned i = 0; i < from->heads_count; i++)
+        to->heads[i].line = from->heads[i].line;
+    for (unsigned i = 0; i < from->layers_count; i++)
+        to->layers[i].line = from->layers[i].line;
+out:
+    if (st)
+        config_free(to);
+    base_buf_free(&yaml);
+    return st;
+}
+
 void config_free(struct config *c)
 {
+    base_free(c->source);
     schema_free(&config_schema, c);
 }
 
@@ -69,6 +110,14 @@ int64_t config_head_seed(const struct config *c, const struct config_head *h)
 int config_head_labels(const struct config_head *h, int classes)
 {
     return h->n ? h->n : h->kind == CONFIG_HEAD_CLASS ? classes : 10;
+}
+
+/* Puts the file and the line in front of an error of a head. */
+static enum rote_status head_error(const struct config *c, unsigned head, enum rote_status st)
+{
+    if (st && c->heads[head].line && c->source)
+        base_error_prefix("%s: line %d", c->source, c->heads[head].line);
+    return st;
 }
 
 static enum rote_status validate_head(const struct config *c, unsigned i)
@@ -98,7 +147,7 @@ static enum rote_status validate_heads(const struct config *c)
     enum rote_status st = ROTE_OK;
     bool any_class = false;
     for (unsigned i = 0; i < c->heads_count; i++) {
-        TRY(validate_head(c, i));
+        TRY(head_error(c, i, validate_head(c, i)));
         any_class = any_class || c->heads[i].kind == CONFIG_HEAD_CLASS;
     }
     if (!any_class)
@@ -143,18 +192,9 @@ enum rote_status config_validate(const struct config *c)
 {
     enum rote_status st = ROTE_OK;
     int networks = !!c->model + !!c->network + !!c->layers_count;
-    size_t count;
-    const char *const *names = zoo_names(&count);
     TRY(schema_check(&config_schema, c));
     if (networks > 1)
         FAIL(ROTE_ECONFIG, "give only one of model, network and layers");
-    for (size_t i = 0; c->model && i <= count; i++) {
-        if (i < count && !strcmp(names[i], c->model))
-            break;
-        if (i == count) /* for its error, which names the nearest */
-            FAIL(ROTE_ECONFIG, "model: there is no \"%s\"; the nearest is %s", c->model,
-                 base_nearest(c->model, names, count) ? base_nearest(c->model, names, count) : "cnn");
-    }
     if (c->optimizer.nesterov && c->optimizer.kind == CONFIG_OPTIMIZER_SGD && c->optimizer.momentum == 0)
         FAIL(ROTE_ECONFIG, "optimizer.nesterov needs a momentum; set optimizer.momentum or nesterov: false");
     TRY(validate_data(c));
@@ -172,13 +212,23 @@ static enum rote_status check_attach_points(const struct config *c, const struct
     for (size_t i = 0; i < s->count; i++)
         names[i] = s->layer[i].name;
     for (unsigned i = 0; i < c->heads_count; i++) {
-        const char *near = base_nearest(c->heads[i].at, names, s->count);
-        if (spec_find(s, c->heads[i].at) < 0)
-            FAIL(ROTE_ECONFIG, "heads[%u] (%s): network %s has no layer %s; the nearest is %s", i, c->heads[i].name,
-                 s->name, c->heads[i].at, near ? near : names[s->count - 1]);
+        const struct config_head *h = &c->heads[i];
+        const char *near = base_nearest(h->at, names, s->count);
+        if (spec_find(s, h->at) < 0)
+            TRY(head_error(c, i, base_error(ROTE_ECONFIG, "heads[%u] (%s): at: network %s has no layer %s; the nearest "
+                                            "is %s", i, h->name, s->name, h->at, near ? near : names[s->count - 1])));
     }
 out:
     base_free(names);
+    return st;
+}
+
+/* Lines in front of its layers' errors are the source's. */
+static enum rote_status own_network(const struct config *c, struct spec **out)
+{
+    enum rote_status st = spec_from_entries("layers", c->layers, c->layers_count, out);
+    if (st && c->source && c->layers[0].line)
+        base_error_prefix("%s", c->source);
     return st;
 }
 
@@ -188,7 +238,7 @@ enum rote_status config_spec(const struct config *c, int channels, int height, i
     struct spec_shape *shapes = NULL;
     enum rote_status st = ROTE_OK;
     if (c->layers_count)
-        TRY(spec_from_entries("layers", c->layers, c->layers_count, &s));
+        TRY(own_network(c, &s));
     else if (c->network)
         TRY(spec_load(c->network, &s));
     else

@@ -82,6 +82,7 @@ struct config_head {
     enum config_lambda_schedule schedule;
     bool redraw;
     int64_t seed; /* -1: seeds.labels */
+    int line;     /* in config.source; 0: not from a file */
 };
 
 struct config_control {
@@ -111,6 +112,8 @@ struct config {
     int rla_subset;
     struct config_control control;
     char *out; /* NULL: a new folder under runs/ */
+    /* No key: the file that heads and layers with a line were read from. */
+    char *source;
 };
 
 /* Fills a config that is {0} or freed. */
@@ -125,6 +128,8 @@ enum rote_status config_set(struct config *c, const char *assignment);
 enum rote_status config_validate(const struct config *c);
 /* Every key: loading it over the defaults gives the same config. */
 enum rote_status config_to_yaml(const struct config *c, struct base_buf *out);
+/* Into a config that is {0} or freed; with the lines and the source, for errors. */
+enum rote_status config_copy(const struct config *from, struct config *to);
 void config_free(struct config *c);
 
 /* The network, with config.dropout, for inputs of this shape; heads' layers exist. */

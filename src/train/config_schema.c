@@ -114,7 +114,7 @@ static const cyaml_schema_field_t config_fields[] = {
 };
 
 #define COUNT_MAX 2147483647.0
-#define SEED_MAX 9007199254740992.0 /* 2^53: exact wherever a number is a double */
+#define SEED_MAX 9007199254740991.0 /* 2^53 - 1: exact wherever a number is a double */
 #define REAL_MAX 1e30
 
 static const struct schema_bound bounds[] = {
@@ -169,7 +169,20 @@ static enum rote_status entry_init(const char *sequence, void *entry, int line)
     struct config_head *h = entry;
     h->kind = CONFIG_HEAD_RANDOM;
     h->seed = -1;
+    h->line = line;
     return base_strdup(&h->at, "features");
+}
+
+static enum rote_status check_string(const char *path, const char *value, const char *where)
+{
+    size_t count;
+    const char *const *names = zoo_names(&count), *near = base_nearest(value, names, count);
+    if (strcmp(path, "model"))
+        return ROTE_OK;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(names[i], value))
+            return ROTE_OK;
+    return base_error(ROTE_ECONFIG, "%smodel: there is no \"%s\"; the nearest is %s", where, value, near ? near : "cnn");
 }
 
 const struct schema config_schema = {
@@ -177,6 +190,7 @@ const struct schema config_schema = {
     .size = sizeof(struct config),
     .bounds = bounds,
     .n_bounds = COUNT_OF(bounds),
+    .check_string = check_string,
     .entry_init = entry_init,
 };
 

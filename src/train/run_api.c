@@ -161,12 +161,9 @@ enum rote_status rote_run_new(rote_device *device, const rote_config *c, const r
     enum rote_status st = ROTE_OK;
     struct config copy = {0};
     struct data_set *set = NULL;
-    struct base_buf yaml = {0};
     if (!device || !c || !out)
         return base_null_argument("rote_run_new");
-    TRY(config_to_yaml(&c->c, &yaml));
-    TRY(config_defaults(&copy));
-    TRY(config_load_text(&copy, yaml.text, "the configuration"));
+    TRY(config_copy(&c->c, &copy));
     if (data) {
         TRY(data_copy(data->set, &set));
         copy.data.kind = CONFIG_DATA_ARRAYS;
@@ -177,7 +174,6 @@ enum rote_status rote_run_new(rote_device *device, const rote_config *c, const r
 out:
     data_free(set);
     config_free(&copy);
-    base_buf_free(&yaml);
     return st;
 }
 

@@ -116,6 +116,13 @@ START_TEST(everything_survives_a_round_trip)
     good("");
     good("# only a comment\n");
     round_trip();
+    good("device: \"null\"\nout: '~'\n");
+    ck_assert_str_eq(c.device, "null");
+    ck_assert_str_eq(c.out, "~");
+    round_trip();
+    set("out=\"a\\N b\"");
+    ck_assert_str_eq(c.out, "a\xc2\x85 b");
+    round_trip();
 }
 END_TEST
 
@@ -157,6 +164,8 @@ START_TEST(errors_have_line_key_and_the_nearest)
     bad("[1, 2]: 3\n", "a key must be a word");
     bad("just words\n", "the document must be keys with values");
     bad("x: &a {y: *a}\n", "unknown key x");
+    bad("batch: 3\nmodel: resnet81\n", "run.yaml: line 2: model: there is no \"resnet81\"; the nearest is resnet18");
+    bad("seed: 9007199254740993\n", "line 1: seed = 9.00719925474099e+15 must be");
 }
 END_TEST
 
@@ -263,7 +272,6 @@ static void invalid(const char *text, const char *part)
 
 START_TEST(what_must_fit_together)
 {
-    invalid("model: resnet81", "the nearest is resnet18");
     invalid("model: cnn\nnetwork: x.yaml", "only one of model, network and layers");
     invalid("optimizer: {momentum: 0}", "nesterov needs a momentum");
     invalid("lr: {schedule: step}", "lr.step_epochs is empty");
@@ -299,7 +307,7 @@ START_TEST(networks)
     spec_free(s);
     s = NULL;
     set("heads[1].at=block1.1");
-    expect(config_spec(&c, 1, 28, 28, &s), "heads[1] (random): network cnn has no layer block1.1");
+    expect(config_spec(&c, 1, 28, 28, &s), "heads[1] (random): at: network cnn has no layer block1.1");
     set("model=resnet18");
     set("dropout=0.5");
     ck_assert_msg(!config_spec(&c, 1, 28, 28, &s), "%s", rote_error_detail());
