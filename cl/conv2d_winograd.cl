@@ -1,19 +1,21 @@
-/* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray, 1509.09308):
- *   Y = A' [ (G g G') . (B' d B) ] A,  d a 6x6 patch of the input, Y 4x4 outputs,
- * 36 multiplications for 144. The sums over channels are 36 matrix products, one for each
- * place of the transformed patch.
+/* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 multiplications for 144. The sums over
+ * channels are 36 matrix products, one for each place of the transformed patches.
  *   U[36][panel][C][KT]   transformed filters, KT = NV*VEC columns a panel
- *   V[36][RB][C]          transformed patches of RB samples at one output tile
- *   M[36][RB][panels*KT]  their products
+ *   V[36][rows][C']       transformed patches; a row is one sample at one output tile of 4x4,
+ *                         C' is C in whole vectors
+ *   M[36][rows][KT]       their products, one panel at a time
  *
- *    6x6 of in --B'dB--> V --36 x (RB x C)(C x K)--> M --A'MA--> 4x4 of out
+ *    6x6 of in --B'dB--> V --36 x (rows x C)(C x KT)--> M --A'MA--> 4x4 of out
  *
- * A work-item (work-groups of 1) takes (tile, block of RB samples) after another, with V and M
- * in a stretch of scratch of its own that should stay in its core's cache. float32; errors are
- * a few times those of the direct sum (the transforms' constants reach 8). */
+ * Two orders, for two shapes. conv2d_product__winograd: U of all filters first; then a work-item
+ * (work-groups of 1) takes (tile, block of RB samples) after another, with V and M in a stretch of
+ * scratch of its own that stays in its core's cache. conv2d_product__winograd_panels, where rows
+ * are few and filters many: V of all rows first; then a work-item takes (panel, block of RB rows)
+ * after another and transforms CB channels of its panel's filters at a time, so that U, four
+ * times the filters, never goes to memory. Channels are summed in the same order in both.
+ * float32; errors are a few times those of the direct sum (the transforms' constants reach 8). */
 
-#include "common/share.clh"
-#include "common/vec.clh"
+#include "common/winograd.clh"
 
 #ifndef NV
 #define NV 2
@@ -23,136 +25,121 @@
 #endif
 #define KT (NV * VEC)
 
-/* One column of B' d: six values into six. */
-#define INPUT_TRANSFORM(T, D)                                    \
-    T(0) = fma((vecf)(4.0f), D(0), fma((vecf)(-5.0f), D(2), D(4))); \
-    T(1) = fma((vecf)(-4.0f), D(1) + D(2), D(3) + D(4));         \
-    T(2) = fma((vecf)(4.0f), D(1) - D(2), D(4) - D(3));          \
-    T(3) = fma((vecf)(2.0f), D(3) - D(1), D(4) - D(2));          \
-    T(4) = fma((vecf)(2.0f), D(1) - D(3), D(4) - D(2));          \
-    T(5) = fma((vecf)(4.0f), D(1), fma((vecf)(-5.0f), D(3), D(5)));
-
-/* One column of A' m: six values into four. */
-#define OUTPUT_TRANSFORM(T, M)                                          \
-    {                                                                   \
-        const vecf s1 = M(1) + M(2), d1 = M(1) - M(2), s2 = M(3) + M(4), d2 = M(3) - M(4); \
-        T(0) = M(0) + s1 + s2;                                          \
-        T(1) = fma((vecf)(2.0f), d2, d1);                               \
-        T(2) = fma((vecf)(4.0f), s2, s1);                               \
-        T(3) = fma((vecf)(8.0f), d2, d1) + M(5);                        \
-    }
-
-/* G g for three values. */
-#define FILTER_TRANSFORM(T, A, B, C)                                    \
-    {                                                                   \
-        const vecf even = (1.0f / 24.0f) * (A) + (1.0f / 6.0f) * (C), odd = (1.0f / 12.0f) * (B); \
-        T(0) = 0.25f * (A);                                             \
-        T(1) = (-1.0f / 6.0f) * ((A) + (B) + (C));                      \
-        T(2) = (-1.0f / 6.0f) * ((A) - (B) + (C));                      \
-        T(3) = even + odd;                                              \
-        T(4) = even - odd;                                              \
-        T(5) = (C);                                                     \
-    }
-
-/* VEC filters k.. of channel c at a tap. */
-vecf filter_load(global const float *w, const int tap, const int c, const int k, const int C, const int K,
-                 const int transposed)
+/* G g G' of VEC filters from nine taps, to u, planes apart. */
+static inline void transform_filter(const vecf *g, global float *u, const long plane)
 {
-    if (!transposed)
-        return k < K ? vec_load(w + ((long)tap * C + c) * K + k, K - k) : (vecf)(0.0f);
-    float t[VEC];
-    for (int j = 0; j < VEC; j++)
-        t[j] = k + j < K ? w[((long)tap * K + k + j) * C + c] : 0.0f;
-    return VLOAD(t);
-}
-
-/* U from w [3][3][C][K] or, transposed, [3][3][K][C]; flipped: taps in reverse. A work-item:
- * VEC filters of one (panel, c). */
-kernel void conv2d_winograd_filter(global const float *restrict w, global float *restrict work, const ulong u_at,
-                                   const int C, const int K, const int transposed, const int flipped)
-{
-    const int c = get_global_id(0), vector = get_global_id(1), panel = vector / NV, panels = (K + KT - 1) / KT;
-    const int k = vector * VEC;
-    global float *u = work + u_at + ((ulong)panel * C + c) * KT + vector % NV * VEC;
-    vecf g[9], t[18];
-    UNROLL for (int tap = 0; tap < 9; tap++)
-        g[tap] = filter_load(w, flipped ? 8 - tap : tap, c, k, C, K, transposed);
+    vecf t[18];
     UNROLL for (int s = 0; s < 3; s++)
 #define T(i) t[3 * (i) + s]
         FILTER_TRANSFORM(T, g[s], g[3 + s], g[6 + s])
 #undef T
     UNROLL for (int i = 0; i < 6; i++) {
         vecf v[6];
-#define T(j) v[j]
-        FILTER_TRANSFORM(T, t[3 * i], t[3 * i + 1], t[3 * i + 2])
-#undef T
+        FILTER_TRANSFORM(VECTOR_OUT, t[3 * i], t[3 * i + 1], t[3 * i + 2])
         UNROLL for (int j = 0; j < 6; j++)
-            VSTORE(v[j], u + (ulong)(6 * i + j) * panels * C * KT);
+            VSTORE(v[j], u + (6 * i + j) * plane);
     }
 }
 
-void transform_input(global const float *in, global float *V, const int RB, const int n0, const int h0, const int w0,
-                     const int N, const int H, const int W, const int C)
+/* U of channels c0 .. c0+channels of one panel, u[36 planes][channels][KT], from w [3][3][C][K]
+ * or, transposed, [3][3][K][C]; flipped: taps in reverse. */
+static inline void transform_panel(global const float *w, global float *u, const long plane, const int panel,
+                                   const int c0, const int channels, const int C, const int K, const int transposed,
+                                   const int flipped)
 {
-    for (int b = 0; b < RB; b++) {
-        const int n = n0 + b < N ? n0 + b : N - 1;
-        for (int c = 0; c < C; c += VEC) {
-            const int left = C - c;
-            vecf t[36];
-            for (int j = 0; j < 6; j++) {
-                vecf d[6];
-                UNROLL for (int i = 0; i < 6; i++) {
-                    const int h = h0 + i, w = w0 + j;
-                    const int inside = h >= 0 && h < H && w >= 0 && w < W;
-                    d[i] = inside ? vec_load(in + (((long)h * W + w) * N + n) * C + c, left) : (vecf)(0.0f);
-                }
-#define D(i) d[i]
-#define T(i) t[6 * (i) + j]
-                INPUT_TRANSFORM(T, D)
-#undef D
-#undef T
+    for (int v = 0; v < NV; v++) {
+        const int k = panel * KT + v * VEC, left = K - k;
+        global float *to = u + v * VEC;
+        if (!transposed) {
+            for (int c = 0; c < channels; c++) {
+                vecf g[9];
+                UNROLL for (int tap = 0; tap < 9; tap++)
+                    g[tap] = left > 0 ? vec_load(w + ((long)(flipped ? 8 - tap : tap) * C + c0 + c) * K + k, left)
+                                      : (vecf)(0.0f);
+                transform_filter(g, to + (long)c * KT, plane);
             }
-            for (int i = 0; i < 6; i++) {
-                vecf v[6];
-#define D(j) t[6 * i + (j)]
-#define T(j) v[j]
-                INPUT_TRANSFORM(T, D)
-#undef D
-#undef T
-                UNROLL for (int j = 0; j < 6; j++)
-                    vec_store(v[j], V + ((long)(6 * i + j) * RB + b) * C + c, left);
+            continue;
+        }
+        for (int c = 0; c < channels; c += VEC) { /* VEC x VEC filters, their memory along c */
+            vecf block[9][VEC];
+            for (int tap = 0; tap < 9; tap++) {
+                global const float *from = w + ((long)(flipped ? 8 - tap : tap) * K + k) * C + c0 + c;
+                UNROLL for (int i = 0; i < VEC; i++)
+                    block[tap][i] = i < left ? vec_load(from + (long)i * C, channels - c) : (vecf)(0.0f);
+                vec_transpose(block[tap]);
+            }
+            for (int j = 0; j < VEC && c + j < channels; j++) {
+                vecf g[9];
+                UNROLL for (int tap = 0; tap < 9; tap++)
+                    g[tap] = block[tap][j];
+                transform_filter(g, to + (long)(c + j) * KT, plane);
             }
         }
     }
 }
 
-void transform_output(global const float *M, global float *out, const int RB, const int n0, const int p0, const int q0,
-                      const int N, const int P, const int Q, const int K, const int columns)
+/* acc += a[PT rows][C] * b[C][KT] */
+static inline void multiply(vecf acc[PT][NV], global const float *a, const long a_row, global const float *b,
+                            const int C)
 {
-    for (int b = 0; b < RB && n0 + b < N; b++)
-        for (int k = 0; k < K; k += VEC) {
-            vecf t[24];
-            for (int j = 0; j < 6; j++) {
-                vecf m[6];
-                UNROLL for (int i = 0; i < 6; i++)
-                    m[i] = VLOAD(M + ((long)(6 * i + j) * RB + b) * columns + k);
-#define S(i) m[i]
-#define T(i) t[6 * (i) + j]
-                OUTPUT_TRANSFORM(T, S)
-#undef S
-#undef T
+    int c = 0;
+    for (; c + 4 <= C; c += 4, b += 4 * KT) {
+        UNROLL for (int k = 0; k < 4; k++) {
+            vecf wv[NV];
+            UNROLL for (int v = 0; v < NV; v++)
+                wv[v] = VLOAD(b + k * KT + v * VEC);
+            UNROLL for (int i = 0; i < PT; i++) {
+                const vecf s = (vecf)(a[i * a_row + c + k]);
+                UNROLL for (int v = 0; v < NV; v++)
+                    acc[i][v] = fma(s, wv[v], acc[i][v]);
             }
-            for (int i = 0; i < 4 && p0 + i < P; i++) {
-                vecf y[4];
+        }
+    }
+    for (; c < C; c++, b += KT) {
+        UNROLL for (int i = 0; i < PT; i++) {
+            const vecf s = (vecf)(a[i * a_row + c]);
+            UNROLL for (int v = 0; v < NV; v++)
+                acc[i][v] = fma(s, VLOAD(b + v * VEC), acc[i][v]);
+        }
+    }
+}
+
+/* A' M A of one row's panel, M's planes apart, to out at samples of tile (p0, q0). */
+static inline void transform_output(global const float *M, const long plane, global float *out, const int p0,
+                                    const int q0, const int P, const int Q, const long pixel, const int left)
+{
+    const int p_end = P - p0 < 4 ? P - p0 : 4, q_end = Q - q0 < 4 ? Q - q0 : 4;
+    global float *to = out + ((long)p0 * Q + q0) * pixel;
+    for (int v = 0; v < NV * VEC && v < left; v += VEC) {
+        vecf t[24];
+        UNROLL for (int j = 0; j < 6; j++) {
+            vecf d[6];
+            UNROLL for (int i = 0; i < 6; i++)
+                d[i] = VLOAD(M + (6 * i + j) * plane + v);
+            OUTPUT_TRANSFORM(COLUMN_OUT, VECTOR_IN)
+        }
+        for (int i = 0; i < p_end; i++) {
+            vecf v4[4];
 #define S(j) t[6 * i + (j)]
-#define T(j) y[j]
-                OUTPUT_TRANSFORM(T, S)
+#define T(j) v4[j]
+            OUTPUT_TRANSFORM(T, S)
 #undef S
 #undef T
-                for (int j = 0; j < 4 && q0 + j < Q; j++)
-                    vec_store(y[j], out + (((long)(p0 + i) * Q + q0 + j) * N + n0 + b) * K + k, K - k);
-            }
+            for (int j = 0; j < q_end; j++)
+                vec_store(v4[j], to + ((long)i * Q + j) * pixel + v, left - v);
         }
+    }
+}
+
+/* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels. */
+kernel void conv2d_winograd_filter(global const float *restrict w, global float *restrict work, const ulong u_at,
+                                   const int C, const int K, const int transposed, const int flipped,
+                                   const int channels)
+{
+    const int c0 = (int)get_global_id(0) * channels, panel = get_global_id(1), panels = (K + KT - 1) / KT;
+    const int count = C - c0 < channels ? C - c0 : channels;
+    transform_panel(w, work + u_at + ((ulong)panel * C + c0) * KT, (long)panels * C * KT + PLANE_PAD, panel, c0, count,
+                    C, K, transposed, flipped);
 }
 
 SINGLE_ITEM_GROUPS
@@ -162,52 +149,104 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
                                      const int off_w)
 {
     const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q, blocks = (N + RB - 1) / RB;
-    const int panels = (K + KT - 1) / KT, columns = panels * KT;
-    global float *V = work + scratch_at + get_global_id(0) * (ulong)(36 * RB) * (ulong)(C + columns);
-    global float *M = V + (ulong)(36 * RB) * C;
+    const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
+    const long V_plane = (long)RB * V_row + PLANE_PAD, M_plane = (long)RB * KT + PLANE_PAD;
+    const long U_plane = (long)panels * C * KT + PLANE_PAD;
+    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + 36 * (V_plane + M_plane));
+    global float *V = zeros + ZEROS, *M = V + 36 * V_plane;
     long unit, end;
+    VSTORE((vecf)(0.0f), zeros);
     share_of((long)tiles * blocks, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks);
+        const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks), rows = N - n0 < RB ? N - n0 : RB;
         const int p0 = tile / tiles_q * 4, q0 = tile % tiles_q * 4;
-        transform_input(in, V, RB, n0, p0 + off_h, q0 + off_w, N, H, W, C);
-        for (int xp = 0; xp < 36 * panels; xp++) {
-            const int x = xp / panels, panel = xp % panels;
-            global const float *u = work + u_at + (ulong)xp * C * KT;
-            for (int r = 0; r < RB; r += PT) {
-                vecf acc[PT][NV];
-                global const float *a = V + ((long)x * RB + r) * C, *b = u;
-                UNROLL for (int i = 0; i < PT; i++) {
-                    UNROLL for (int v = 0; v < NV; v++)
-                        acc[i][v] = (vecf)(0.0f);
+        global const float *src[36];
+        long mask[36];
+        patch_at(src, mask, in + (long)n0 * C, zeros, 6, p0 + off_h, q0 + off_w, H, W, (long)N * C);
+        transform_input(src, mask, C, rows, C, V, V_plane, V_row);
+        for (int panel = 0; panel < panels; panel++) {
+            for (int x = 0; x < 36; x++) {
+                global const float *u = work + u_at + x * U_plane + (long)panel * C * KT;
+                for (int r = 0; r < rows; r += PT) {
+                    vecf acc[PT][NV];
+                    UNROLL for (int i = 0; i < PT * NV; i++)
+                        acc[i / NV][i % NV] = (vecf)(0.0f);
+                    multiply(acc, V + x * V_plane + (long)r * V_row, V_row, u, C);
+                    global float *m = M + x * M_plane + (long)r * KT;
+                    UNROLL for (int i = 0; i < PT * NV; i++)
+                        VSTORE(acc[i / NV][i % NV], m + i * VEC);
                 }
-                int c = 0;
-                for (; c + 4 <= C; c += 4, b += 4 * KT) {
-                    UNROLL for (int k = 0; k < 4; k++) {
-                        vecf wv[NV];
-                        UNROLL for (int v = 0; v < NV; v++)
-                            wv[v] = VLOAD(b + k * KT + v * VEC);
-                        UNROLL for (int i = 0; i < PT; i++) {
-                            const vecf s = (vecf)(a[i * C + c + k]);
-                            UNROLL for (int v = 0; v < NV; v++)
-                                acc[i][v] = fma(s, wv[v], acc[i][v]);
-                        }
-                    }
-                }
-                for (; c < C; c++, b += KT) {
-                    UNROLL for (int i = 0; i < PT; i++) {
-                        const vecf s = (vecf)(a[i * C + c]);
-                        UNROLL for (int v = 0; v < NV; v++)
-                            acc[i][v] = fma(s, VLOAD(b + v * VEC), acc[i][v]);
-                    }
-                }
-                global float *m = M + ((long)x * RB + r) * columns + panel * KT;
-                UNROLL for (int i = 0; i < PT; i++) {
-                    UNROLL for (int v = 0; v < NV; v++)
-                        VSTORE(acc[i][v], m + (long)i * columns + v * VEC);
+            }
+            for (int r = 0; r < rows; r++)
+                transform_output(M + (long)r * KT, M_plane, out + (long)(n0 + r) * K + panel * KT, p0, q0, P, Q,
+                                 (long)N * K, K - panel * KT);
+        }
+    }
+}
+
+/* V of all rows, row = tile * N + n; V_rows of them have room. */
+SINGLE_ITEM_GROUPS
+kernel void conv2d_winograd_input(global const float *restrict in, global float *work, const ulong v_at,
+                                  const ulong zeros_at, const long V_rows, const int N, const int H, const int W,
+                                  const int C, const int tiles, const int tiles_q, const int off_h, const int off_w)
+{
+    const int V_row = (C + VEC - 1) / VEC * VEC;
+    global float *zeros = work + zeros_at + get_global_id(0) * ZEROS;
+    long row, end;
+    VSTORE((vecf)(0.0f), zeros);
+    share_of((long)tiles * N, get_global_size(0), get_global_id(0), &row, &end);
+    while (row < end) {
+        const int n0 = (int)(row % N), tile = (int)(row / N);
+        const int rows = N - n0 < end - row ? N - n0 : (int)(end - row);
+        global const float *src[36];
+        long mask[36];
+        patch_at(src, mask, in + (long)n0 * C, zeros, 6, tile / tiles_q * 4 + off_h, tile % tiles_q * 4 + off_w, H, W,
+                 (long)N * C);
+        transform_input(src, mask, C, rows, C, work + v_at + row * V_row, V_rows * V_row + PLANE_PAD,
+                        V_row);
+        row += rows;
+    }
+}
+
+SINGLE_ITEM_GROUPS
+kernel void conv2d_product__winograd_panels(global const float *restrict w, global float *work,
+                                            global float *restrict out, const ulong v_at, const ulong scratch_at,
+                                            const long V_rows, const int RB, const int CB, const int N, const int C,
+                                            const int P, const int Q, const int K, const int transposed,
+                                            const int flipped)
+{
+    const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q;
+    const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
+    const long rows = (long)tiles * N, blocks = (rows + RB - 1) / RB;
+    const long M_plane = (long)RB * KT + PLANE_PAD, U_plane = (long)CB * KT + PLANE_PAD;
+    const long V_plane = V_rows * V_row + PLANE_PAD;
+    global float *M = work + scratch_at + get_global_id(0) * (ulong)(36 * (M_plane + U_plane)), *U = M + 36 * M_plane;
+    long unit, end;
+    share_of(panels * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    for (; unit < end; unit++) {
+        const int panel = (int)(unit / blocks);
+        const long first = unit % blocks * RB;
+        const int count = rows - first < RB ? (int)(rows - first) : RB;
+        for (int c0 = 0; c0 < C; c0 += CB) {
+            const int channels = C - c0 < CB ? C - c0 : CB;
+            transform_panel(w, U, U_plane, panel, c0, channels, C, K, transposed, flipped);
+            for (int x = 0; x < 36; x++) {
+                for (int r = 0; r < count; r += PT) {
+                    vecf acc[PT][NV];
+                    global float *m = M + x * M_plane + (long)r * KT;
+                    UNROLL for (int i = 0; i < PT * NV; i++)
+                        acc[i / NV][i % NV] = c0 ? VLOAD(m + i * VEC) : (vecf)(0.0f);
+                    multiply(acc, work + v_at + x * V_plane + (first + r) * V_row + c0, V_row, U + x * U_plane,
+                             channels);
+                    UNROLL for (int i = 0; i < PT * NV; i++)
+                        VSTORE(acc[i / NV][i % NV], m + i * VEC);
                 }
             }
         }
-        transform_output(M, out, RB, n0, p0, q0, N, P, Q, K, columns);
+        for (int r = 0; r < count; r++) {
+            const int n = (int)((first + r) % N), tile = (int)((first + r) / N);
+            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * 4,
+                             tile % tiles_q * 4, P, Q, (long)N * K, K - panel * KT);
+        }
     }
 }

@@ -45,18 +45,56 @@ class Block(nn.Module):
         return torch.relu(y + (self.shortcut(x) if self.shortcut else x))
 
 
+class PreBlock(nn.Module):
+    """A wide residual network's block: norm and activation come first."""
+
+    def __init__(self, channels, filters, stride):
+        super().__init__()
+        self.bn1, self.bn2 = nn.BatchNorm2d(channels), nn.BatchNorm2d(filters)
+        self.conv1 = nn.Conv2d(channels, filters, 3, stride, 1, bias=False)
+        self.conv2 = nn.Conv2d(filters, filters, 3, 1, 1, bias=False)
+        self.shortcut = None if channels == filters else nn.Conv2d(channels, filters, 1, stride, bias=False)
+
+    def forward(self, x):
+        a = torch.relu(self.bn1(x))
+        y = self.conv2(torch.relu(self.bn2(self.conv1(a))))
+        return y + (self.shortcut(a) if self.shortcut else x)
+
+
+def residual(block, channels, stem, stages, depth):
+    layers, c = [nn.Conv2d(channels, stem, 3, 1, 1, bias=False)], stem
+    for stage, filters in enumerate(stages):
+        for i in range(depth):
+            layers.append(block(c, filters, 2 if stage and not i else 1))
+            c = filters
+    return layers, c
+
+
+def vgg11(channels):
+    layers, c = [], channels
+    for filters, pool in ((64, 1), (128, 1), (256, 0), (256, 1), (512, 0), (512, 1), (512, 0), (512, 1)):
+        layers += [nn.Conv2d(c, filters, 3, 1, 1, bias=False), nn.BatchNorm2d(filters), nn.ReLU()]
+        layers += [nn.MaxPool2d(2)] if pool else []
+        c = filters
+    return layers, c
+
+
 def trunk(model, channels, side):
+    """The zoo's network up to its features, and how many these are."""
     if model == "cnn":
         last = 64 * (side // 4) ** 2
         return nn.Sequential(nn.Conv2d(channels, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
                              nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(),
                              nn.Linear(last, 128), nn.ReLU()), 128
-    layers, c = [nn.Conv2d(channels, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()], 64
-    for stage, filters in enumerate((64, 128, 256, 512)):
-        for block in range(2):
-            layers.append(Block(c, filters, 2 if stage and not block else 1))
-            c = filters
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), 512
+    if model == "vgg11":
+        layers, c = vgg11(channels)
+    elif model == "wrn-16-4":
+        layers, c = residual(PreBlock, channels, 16, (64, 128, 256), 2)
+        layers += [nn.BatchNorm2d(c), nn.ReLU()]
+    else:
+        layers, c = residual(Block, channels, 64, (64, 128, 256, 512), 2)
+        layers[1:1] = [nn.BatchNorm2d(64), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten()), c
 
 
 class Heads(nn.Module):
@@ -246,4 +284,5 @@ def main():
     {"train": train, "step": step, "ops": ops}[options.what](options)
 
 
-main()
+if __name__ == "__main__":
+    main()

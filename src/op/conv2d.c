@@ -138,6 +138,7 @@ CONV2D_VARIANT(fwd, product, clblast)
 CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE)
 CONV2D_VARIANT(data, product, tile)
 CONV2D_VARIANT(data, product, clblast)
+CONV2D_VARIANT_IF(filter, filter, winograd, WINOGRAD_TOLERANCE)
 CONV2D_VARIANT(filter, filter, tile)
 CONV2D_VARIANT(filter, filter, clblast)
 
@@ -204,6 +205,8 @@ static double flops_filter(const struct call *c)
     X("4x4x64x64", "3x3x64x64", "4x4x64x64", "pad_h=1 pad_w=1")                            \
     X("9x11x7x17", "3x3x17x31", "9x11x7x31", "pad_h=1 pad_w=1")                            \
     X("6x7x13x33", "3x3x33x66", "4x5x13x66", "")                                           \
+    X("4x3x5x75", "3x3x75x150", "4x3x5x150", "pad_h=1 pad_w=1")                            \
+    X("8x7x33x17", "3x3x17x20", "8x7x33x20", "pad_h=1 pad_w=1")                            \
     X("8x5x5x20", "3x3x20x130", "10x7x5x130", "pad_h=2 pad_w=2")                           \
     X("2x3x5x67", "2x3x67x128", "1x1x5x128", "")                                           \
     X("3x4x2x5", "3x3x5x6", "5x6x2x6", "pad_h=2 pad_w=2")
@@ -244,7 +247,8 @@ const struct op_def op_conv2d_bwd_filter = {
     .text = "dw: the gradient of conv2d_fwd's w",
     .infer = infer_filter,
     .ref = ref_conv2d_bwd_filter,
-    .variants = (const struct op_variant *const[]){&tile_filter, &clblast_filter, NULL},
+    .variants = (const struct op_variant *const[]){&winograd_filter, &tile_filter, &clblast_filter,
+                                                       NULL},
     .length = length_filter,
     .tolerance = 4,
     .flops = flops_filter,

@@ -26,12 +26,22 @@ enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_ge
 bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
 enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
 enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+bool conv2d_filter_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
+enum rote_status conv2d_filter_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_filter_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 enum rote_status conv2d_product_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
 enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 enum rote_status conv2d_filter_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
 enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 
-/* "-DVEC=16 -DNV=4 -DPT=6 -DMC=6" for this device and this many columns; *kt = VEC·NV. */
+/* Of cl/common/winograd.clh: floats after each plane, and at the head of a scratch. */
+#define WINOGRAD_PLANE_PAD 16
+#define WINOGRAD_ZEROS 64
+
+/* Whether F(4x4, 3x3) fits this product or filter gradient. */
+bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
+
+/* "-DVEC=16 -DNV=4" for this device and this many columns; *kt = VEC·NV. */
 void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt);
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.

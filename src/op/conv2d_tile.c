@@ -17,7 +17,7 @@ void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, s
     if (nv == 1 && vectors > 1) /* an odd count: padding beats one narrow panel after another */
         nv = vectors < most ? (int)vectors : most;
     *kt = (int64_t)vec * nv;
-    snprintf(out, cap, "-DVEC=%d -DNV=%d -DPT=6 -DMC=6", vec, nv);
+    snprintf(out, cap, "-DVEC=%d -DNV=%d", vec, nv);
 }
 
 /* An even share for the cores, no more groups than there is work. */

@@ -1,26 +1,40 @@
-/* The winograd variant of a product: 3x3 windows of stride 1, forward and data gradient.
- * Workspace: [transformed filters U][scratch of each work-item]. */
+/* The winograd variant of a product: 3x3 windows of stride 1, forward and data gradient, in one
+ * of two orders (cl/conv2d_winograd.cl). Workspaces:
+ *   filters first: [U][scratch of each work-item]
+ *   panels:        [V][zeros of each work-item][scratch of each work-item] */
 #include "op/conv2d_geometry.h"
 
 #define PT 6
-#define SCRATCH_BYTES ((int64_t)2 << 20) /* of a work-item: about a core's second-level cache */
+#define BLOCK_BYTES ((int64_t)640 << 10) /* V and M of a block of samples: inside a second-level cache */
+#define PANEL_BYTES ((int64_t)640 << 10) /* M of a block of rows */
+#define PANEL_CHANNELS 64                /* transformed in passing */
 
 static int64_t round_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b * b;
 }
 
-/* Samples a block: as many as the scratch allows, in whole register tiles. */
-static int64_t block_rows(const struct conv2d_geometry *g, int64_t columns)
+static int64_t planes(int64_t floats)
 {
-    int64_t most = SCRATCH_BYTES / (36 * 4 * (g->C + columns)) / PT * PT, all = round_up(g->N, PT);
-    int64_t rows = most < PT ? PT : most < all ? most : all;
-    int64_t blocks = (g->N + rows - 1) / rows;
-    return round_up((g->N + blocks - 1) / blocks, PT); /* even blocks: less filling up */
+    return 36 * (floats + WINOGRAD_PLANE_PAD);
+}
+
+static int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* As many of `all` as `bytes` hold at `each` bytes, in whole register tiles and even blocks. */
+static int64_t block_rows(int64_t all, int64_t bytes, int64_t each)
+{
+    int64_t most = bytes / each / PT * PT, rows = most < PT ? PT : least(most, round_up(all, PT));
+    int64_t blocks = (all + rows - 1) / rows;
+    return round_up((all + blocks - 1) / blocks, PT);
 }
 
 struct layout {
-    int64_t kt, vec, columns, rows, u, scratch, units;
+    int64_t kt, vec, panels, tiles_q, tiles, v_row, rows, v_rows, first, scratch, units;
+    bool by_panel;
     size_t items;
 };
 
@@ -30,19 +44,32 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     struct layout l;
     conv2d_tile_options(f, g->K, options, 64, &l.kt);
     l.vec = f->native_float >= 16 ? 16 : f->native_float >= 8 ? 8 : 4;
-    l.columns = round_up(g->K, l.kt);
-    l.rows = block_rows(g, l.columns);
-    l.units = (g->P + 3) / 4 * ((g->Q + 3) / 4) * ((g->N + l.rows - 1) / l.rows);
-    int64_t items = (int64_t)f->compute_units * 2;
-    l.items = (size_t)(items < l.units ? items : l.units);
-    l.u = 36 * g->C * l.columns;
-    l.scratch = 36 * l.rows * (g->C + l.columns);
+    l.panels = (g->K + l.kt - 1) / l.kt;
+    l.tiles_q = (g->Q + 3) / 4;
+    l.tiles = (g->P + 3) / 4 * l.tiles_q;
+    l.v_row = round_up(g->C, l.vec);
+    int64_t all = l.tiles * g->N;
+    l.by_panel = l.panels >= f->compute_units && all <= g->K / 4;
+    if (l.by_panel) {
+        l.rows = block_rows(all, PANEL_BYTES, 36 * 4 * l.kt);
+        l.units = l.panels * ((all + l.rows - 1) / l.rows);
+        l.v_rows = round_up(all, l.rows);
+        l.first = planes(l.v_rows * l.v_row);
+        l.scratch = planes(l.kt * l.rows) + planes(l.kt * PANEL_CHANNELS);
+    } else {
+        l.rows = block_rows(g->N, BLOCK_BYTES, 36 * 4 * (l.v_row + l.kt));
+        l.units = l.tiles * ((g->N + l.rows - 1) / l.rows);
+        l.v_rows = 0;
+        l.first = planes(g->C * l.panels * l.kt);
+        l.scratch = WINOGRAD_ZEROS + planes(l.rows * l.v_row) + planes(l.rows * l.kt);
+    }
+    l.items = (size_t)least((int64_t)f->compute_units * 2, l.units);
     return l;
 }
 
 /* Where the tiles of 4 x 4 do not reach far over the edge, and sums are long enough for the
  * direct sum's error bound to hold the transforms' errors. Not measured on GPUs. */
-bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
+bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
     bool fits = g->R == 3 && g->S == 3 && g->groups == 1 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
                 g->div_w == 1 && g->step_h == g->step_w && (g->step_h == 1 || g->step_h == -1);
@@ -50,14 +77,38 @@ bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv
            2 * g->P * g->Q >= round_up(g->P, 4) * round_up(g->Q, 4);
 }
 
+bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
+{
+    return conv2d_winograd_takes(f, g);
+}
+
 enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
     char options[64];
     struct layout l = layout_of(inst, g, options);
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", "conv2d_product__winograd", options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", "conv2d_winograd_filter", options, &inst->kernel[1]));
-    inst->workspace_bytes = 4 * (uint64_t)(l.u + (int64_t)l.items * l.scratch);
+    const char *product = l.by_panel ? "conv2d_product__winograd_panels" : "conv2d_product__winograd";
+    const char *first = l.by_panel ? "conv2d_winograd_input" : "conv2d_winograd_filter";
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", product, options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", first, options, &inst->kernel[1]));
+    int64_t zeros = l.by_panel ? (int64_t)l.items * WINOGRAD_ZEROS : 0;
+    inst->workspace_bytes = 4 * (uint64_t)(l.first + zeros + (int64_t)l.items * l.scratch);
+out:
+    return st;
+}
+
+static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p,
+                                 const struct layout *l, bool flipped, int off_h, int off_w)
+{
+    enum rote_status st = ROTE_OK;
+    size_t one = 1;
+    uint64_t zeros_at = (uint64_t)l->first, scratch_at = zeros_at + l->items * WINOGRAD_ZEROS;
+    TRY(rt_run(inst->kernel[1], 1, &l->items, &one, "mmllliiiiiiii", inst->in[p.in], inst->workspace, (uint64_t)0,
+               zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->tiles,
+               (int)l->tiles_q, off_h, off_w));
+    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiii", inst->in[p.filter], inst->workspace,
+               inst->out[0], (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
+               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, (int)flipped));
 out:
     return st;
 }
@@ -68,12 +119,16 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     char options[64];
     struct layout l = layout_of(inst, g, options);
     bool flipped = g->step_h < 0; /* out[p] sums in[p - r + off]: window taps in reverse from p + off - 2 */
-    size_t filters[2] = {(size_t)g->C, (size_t)(l.columns / l.vec)}, one = 1;
-    TRY(rt_run(inst->kernel[1], 2, filters, NULL, "mmliiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
-               (int)g->C, (int)g->K, (int)g->transposed, (int)flipped));
+    int off_h = (int)(g->off_h - (flipped ? 2 : 0)), off_w = (int)(g->off_w - (flipped ? 2 : 0));
+    if (l.by_panel)
+        return by_panel(inst, g, p, &l, flipped, off_h, off_w);
+    int64_t channels = g->transposed ? l.vec : least(l.vec, 4);
+    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)l.panels}, one = 1;
+    TRY(rt_run(inst->kernel[1], 2, filters, NULL, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
+               (int)g->C, (int)g->K, (int)g->transposed, (int)flipped, (int)channels));
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
-               (uint64_t)0, (uint64_t)l.u, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
-               (int)g->Q, (int)g->K, (int)(g->off_h - (flipped ? 2 : 0)), (int)(g->off_w - (flipped ? 2 : 0))));
+               (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
+               (int)g->Q, (int)g->K, off_h, off_w));
 out:
     return st;
 }

@@ -1,0 +1,163 @@
+/* The filter gradient of a 3x3 convolution of stride 1, by the derivative of Winograd's
+ * F(4x4, 3x3): 36 multiplications for 144, summed over all tiles and samples.
+ *   V[36][rows][C']  transformed patches of x; a row is one sample at one tile of dy
+ *   Y[36][rows][K']  transformed 4x4 patches of dy
+ *   D[36][C'][K']    their products summed over rows
+ *
+ *   6x6 of x --B'dB--> V \
+ *                         36 x (C x rows)(rows x K) --> D --G'DG--> 3x3 of dw
+ *   4x4 of dy -A dy A'-> Y /
+ *
+ * A work-item (work-groups of 1) takes (split of the rows, block of CB channels, block of KB
+ * filters) after another, and goes through the split's rows TB at a time, with V, Y and D in a
+ * stretch of scratch of its own that should stay in its core's cache: a patch is transformed anew
+ * for each block, which costs less than keeping it. The register tile is MC channels by NV
+ * vectors of filters. partial is [split][3][3][C][K]; rows are summed in order. */
+
+#include "common/winograd.clh"
+
+#ifndef NV
+#define NV 2
+#endif
+#ifndef MC
+#define MC 4 /* channels of a register tile; CB is a multiple */
+#endif
+#define KT (NV * VEC)
+
+/* A dy A' of VEC filters, LOAD(x) being pixel x of 16; to Y, planes apart. */
+#define OUTPUT_PATCH(LOAD, Y, plane)                       \
+    {                                                      \
+        vecf t[24];                                        \
+        UNROLL for (int j = 0; j < 4; j++) {               \
+            vecf d[4];                                     \
+            UNROLL for (int i = 0; i < 4; i++)             \
+                d[i] = LOAD(4 * i + j);                    \
+            OUTPUT_TRANSPOSED(COLUMN4_OUT, VECTOR_IN)      \
+        }                                                  \
+        UNROLL for (int i = 0; i < 6; i++) {               \
+            vecf v[6];                                     \
+            OUTPUT_TRANSPOSED(VECTOR_OUT, ROW4_IN)         \
+            UNROLL for (int j = 0; j < 6; j++)             \
+                VSTORE(v[j], (Y) + (6 * i + j) * (plane)); \
+        }                                                  \
+    }
+#define COLUMN4_OUT(i) t[4 * (i) + j]
+#define ROW4_IN(j) t[4 * i + (j)]
+
+static inline void transform_gradient(global const float **src, const long *mask, const long row, const int rows,
+                                      const int K, global float *Y, const long plane, const int Y_row)
+{
+    const int padded = (K + KT - 1) / KT * KT;
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < padded; k += VEC) {
+            const long at = r * row + k;
+            const int left = K - k;
+            global float *to = Y + (long)r * Y_row + k;
+#define WHOLE(x) VLOAD(src[x] + (at & mask[x]))
+#define PART(x) vec_load(src[x] + (at & mask[x]), left)
+            if (left >= VEC)
+                OUTPUT_PATCH(WHOLE, to, plane)
+            else
+                OUTPUT_PATCH(PART, to, plane)
+#undef WHOLE
+#undef PART
+        }
+}
+
+/* D += V' Y for one place of the patch: a [rows][CB], b [rows][KB], d [CB][KB]; of these the
+ * first `channels` and `filters`, rounded up to register tiles. */
+static inline void multiply(global const float *a, global const float *b, global float *d, const int rows,
+                            const int channels, const int filters, const int CB, const int KB, const int first)
+{
+    for (int k = 0; k < filters; k += KT)
+        for (int c = 0; c < channels; c += MC) {
+            vecf acc[MC][NV];
+            global float *to = d + (long)c * KB + k;
+            global const float *left = a + c, *right = b + k;
+            UNROLL for (int m = 0; m < MC; m++) {
+                UNROLL for (int v = 0; v < NV; v++)
+                    acc[m][v] = first ? (vecf)(0.0f) : VLOAD(to + m * KB + v * VEC);
+            }
+            for (int r = 0; r < rows; r++, left += CB, right += KB) {
+                vecf y[NV];
+                UNROLL for (int v = 0; v < NV; v++)
+                    y[v] = VLOAD(right + v * VEC);
+                UNROLL for (int m = 0; m < MC; m++) {
+                    const vecf x = (vecf)(left[m]);
+                    UNROLL for (int v = 0; v < NV; v++)
+                        acc[m][v] = fma(x, y[v], acc[m][v]);
+                }
+            }
+            UNROLL for (int m = 0; m < MC; m++) {
+                UNROLL for (int v = 0; v < NV; v++)
+                    VSTORE(acc[m][v], to + m * KB + v * VEC);
+            }
+        }
+}
+
+/* G' D G of `channels` channels and `filters` filters to dw. */
+static inline void transform_product(global const float *D, const long plane, const int KB, global float *dw,
+                                     const long C, const long K, const int channels, const int filters)
+{
+    for (int c = 0; c < channels; c++)
+        for (int k = 0; k < filters; k += VEC) {
+            vecf t[18];
+            UNROLL for (int j = 0; j < 6; j++) {
+                vecf d[6];
+                UNROLL for (int i = 0; i < 6; i++)
+                    d[i] = VLOAD(D + (6 * i + j) * plane + (long)c * KB + k);
+                FILTER_TRANSPOSED(COLUMN_OUT, VECTOR_IN)
+            }
+            for (int i = 0; i < 3; i++) {
+                vecf v[3];
+                FILTER_TRANSPOSED(VECTOR_OUT, ROW_IN)
+                for (int j = 0; j < 3; j++)
+                    vec_store(v[j], dw + ((3 * i + j) * C + c) * K + k, filters - k);
+            }
+        }
+}
+
+SINGLE_ITEM_GROUPS
+kernel void conv2d_filter__winograd(global const float *restrict x, global const float *restrict dy,
+                                    global float *restrict partial, global float *restrict work,
+                                    const ulong scratch_at, const int splits, const int TB, const int CB,
+                                    const int KB, const int N, const int H, const int W, const int C, const int P,
+                                    const int Q, const int K, const int off_h, const int off_w)
+{
+    const int tiles_q = (Q + 3) / 4, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
+    const long rows = (long)((P + 3) / 4 * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
+    const long Y_plane = (long)TB * KB + PLANE_PAD, D_plane = (long)CB * KB + PLANE_PAD;
+    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + 36 * (V_plane + Y_plane + D_plane));
+    global float *V = zeros + ZEROS, *Y = V + 36 * V_plane, *D = Y + 36 * Y_plane;
+    long unit, unit_end;
+    VSTORE((vecf)(0.0f), zeros);
+    share_of((long)splits * blocks_c * blocks_k, get_global_size(0), get_global_id(0), &unit, &unit_end);
+    for (; unit < unit_end; unit++) {
+        const int k0 = (int)(unit % blocks_k) * KB, c0 = (int)(unit / blocks_k % blocks_c) * CB;
+        const long split = unit / blocks_k / blocks_c;
+        const int channels = C - c0 < CB ? C - c0 : CB, filters = K - k0 < KB ? K - k0 : KB;
+        long start, row, end;
+        share_of(rows, splits, split, &start, &end);
+        for (row = start; row < end;) {
+            const long first = row;
+            while (row < end && row < first + TB) { /* rows of one tile at a time */
+                const int n0 = (int)(row % N), tile = (int)(row / N), at = (int)(row - first);
+                const int p0 = tile / tiles_q * 4, q0 = tile % tiles_q * 4;
+                int count = N - n0;
+                count = end - row < count ? (int)(end - row) : count;
+                count = TB - at < count ? TB - at : count;
+                global const float *src[36];
+                long mask[36];
+                patch_at(src, mask, x + (long)n0 * C + c0, zeros, 6, p0 + off_h, q0 + off_w, H, W, (long)N * C);
+                transform_input(src, mask, C, count, channels, V + (long)at * CB, V_plane, CB);
+                patch_at(src, mask, dy + (long)n0 * K + k0, zeros, 4, p0, q0, P, Q, (long)N * K);
+                transform_gradient(src, mask, K, count, filters, Y + (long)at * KB, Y_plane, KB);
+                row += count;
+            }
+            for (int place = 0; place < 36; place++)
+                multiply(V + place * V_plane, Y + place * Y_plane, D + place * D_plane, (int)(row - first),
+                         channels, filters, CB, KB, first == start);
+        }
+        transform_product(D, D_plane, KB, partial + (split * 9 * C + c0) * K + k0, C, K, channels, filters);
+    }
+}
