@@ -1,7 +1,11 @@
 /* Batch normalisation over rows (pixels and samples) of x [rows][C], per channel:
- *   mean, var = moments over rows;  y = (x - mean) * rstd * gamma + beta
- *   dbeta = sum dy;  dgamma = sum dy * xhat;
- *   dx = gamma * rstd * (dy - dbeta / rows - xhat * dgamma / rows)
+ *   mean, var = moments over rows;  v = (x - mean) * rstd * gamma + beta
+ *   y = v, or after RELU max(v, 0), or after ADD_RELU max(v + r, 0), by `mode`
+ *   d = dy, where a relu let nothing through 0;  dr = d
+ *   dbeta = sum d;  dgamma = sum d * xhat;
+ *   dx = gamma * rstd * (d - dbeta / rows - xhat * dgamma / rows)
+ * The relu's sign is computed again from x, the same operations in the same order; with a
+ * residual it is read from y. Pointers that a mode does not use may be anything.
  * Moments: a work-item takes VEC channels of one of `parts` shares of the rows, block by
  * block of BLOCK rows, each in two passes while it is in cache; blocks and then shares
  * are merged by Chan's formula in a fixed order. partial holds two rows of C a share.
@@ -12,6 +16,26 @@
 #ifndef BLOCK
 #define BLOCK 32
 #endif
+
+#define RELU 1
+#define ADD_RELU 2
+
+static inline vecf finish(vecf v, global const float *r, const ulong at, const int left, const int mode)
+{
+    if (mode == ADD_RELU)
+        v += vec_load(r + at, left);
+    return mode ? select(v, (vecf)(0.0f), v <= 0.0f) : v;
+}
+
+/* d at one place; v is what the forward pass had there before its relu. */
+static inline vecf gradient(global const float *dy, global const float *y, const ulong at, const int left,
+                            const vecf v, const int mode)
+{
+    const vecf d = vec_load(dy + at, left);
+    if (!mode)
+        return d;
+    return select((vecf)(0.0f), d, (mode == RELU ? v : vec_load(y + at, left)) > 0.0f);
+}
 
 kernel void batchnorm_moments(global const float *restrict x, global float *restrict partial, const ulong rows,
                               const int C, const int parts)
@@ -65,42 +89,53 @@ kernel void batchnorm_merge(global const float *restrict partial, global float *
 
 kernel void batchnorm_apply(global const float *restrict x, global const float *restrict gamma,
                             global const float *restrict beta, global const float *restrict mean,
-                            global const float *restrict rstd, global float *restrict y, const ulong rows, const int C)
+                            global const float *restrict rstd, global const float *r, global float *restrict y,
+                            const ulong rows, const int C, const int mode)
 {
     const int c = (int)get_global_id(0) * VEC, left = C - c;
     const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;
     const vecf m = vec_load(mean + c, left), scale = vec_load(gamma + c, left) * vec_load(rstd + c, left);
     const vecf b = vec_load(beta + c, left);
-    for (ulong r = first; r < end; r++)
-        vec_store(fma(vec_load(x + r * C + c, left) - m, scale, b), y + r * C + c, left);
+    for (ulong row = first; row < end; row++) {
+        const ulong at = row * C + c;
+        vec_store(finish(fma(vec_load(x + at, left) - m, scale, b), r, at, left, mode), y + at, left);
+    }
 }
 
 kernel void batchnorm_eval__plain(global const float *restrict x, global const float *restrict gamma,
                                   global const float *restrict beta, global const float *restrict mean,
-                                  global const float *restrict var, global float *restrict y, const ulong rows,
-                                  const int C, const float eps)
+                                  global const float *restrict var, global const float *r, global float *restrict y,
+                                  const ulong rows, const int C, const int mode, const float eps)
 {
     const int c = (int)get_global_id(0) * VEC, left = C - c;
     const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;
     const vecf m = vec_load(mean + c, left), b = vec_load(beta + c, left);
     const vecf scale = vec_load(gamma + c, left) / sqrt(vec_load(var + c, left) + eps);
-    for (ulong r = first; r < end; r++)
-        vec_store(fma(vec_load(x + r * C + c, left) - m, scale, b), y + r * C + c, left);
+    for (ulong row = first; row < end; row++) {
+        const ulong at = row * C + c;
+        vec_store(finish(fma(vec_load(x + at, left) - m, scale, b), r, at, left, mode), y + at, left);
+    }
 }
 
-/* partial: sums of dy, then of dy * xhat */
-kernel void batchnorm_bwd_sums(global const float *restrict x, global const float *restrict mean,
-                               global const float *restrict rstd, global const float *restrict dy,
-                               global float *restrict partial, const ulong rows, const int C, const int parts)
+/* partial: sums of d, then of d * xhat */
+kernel void batchnorm_bwd_sums(global const float *restrict x, global const float *y,
+                               global const float *restrict gamma, global const float *beta,
+                               global const float *restrict mean, global const float *restrict rstd,
+                               global const float *restrict dy, global float *restrict partial, const ulong rows,
+                               const int C, const int parts, const int mode)
 {
     const int c = (int)get_global_id(0) * VEC, part = (int)get_global_id(1), left = C - c;
     const ulong first = rows * (ulong)part / (ulong)parts, end = rows * (ulong)(part + 1) / (ulong)parts;
     const vecf m = vec_load(mean + c, left), s = vec_load(rstd + c, left);
+    const vecf scale = vec_load(gamma + c, left) * s;
+    const vecf b = mode == RELU ? vec_load(beta + c, left) : (vecf)(0.0f);
     vecf sum = (vecf)(0.0f), product = (vecf)(0.0f);
-    for (ulong r = first; r < end; r++) {
-        const vecf d = vec_load(dy + r * C + c, left);
+    for (ulong row = first; row < end; row++) {
+        const ulong at = row * C + c;
+        const vecf xm = vec_load(x + at, left) - m;
+        const vecf d = gradient(dy, y, at, left, fma(xm, scale, b), mode);
         sum += d;
-        product = fma(d, (vec_load(x + r * C + c, left) - m) * s, product);
+        product = fma(d, xm * s, product);
     }
     vec_store(sum, partial + (ulong)(2 * part) * C + c, left);
     vec_store(product, partial + (ulong)(2 * part + 1) * C + c, left);
@@ -121,20 +156,26 @@ kernel void batchnorm_bwd_merge(global const float *restrict partial, global flo
     dgamma[c] = product;
 }
 
-kernel void batchnorm_bwd_apply(global const float *restrict x, global const float *restrict gamma,
+kernel void batchnorm_bwd_apply(global const float *restrict x, global const float *y,
+                                global const float *restrict gamma, global const float *beta,
                                 global const float *restrict mean, global const float *restrict rstd,
                                 global const float *restrict dy, global const float *restrict dgamma,
-                                global const float *restrict dbeta, global float *restrict dx, const ulong rows,
-                                const int C)
+                                global const float *restrict dbeta, global float *restrict dx, global float *dr,
+                                const ulong rows, const int C, const int mode)
 {
     const int c = (int)get_global_id(0) * VEC, left = C - c;
     const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;
     const float share = 1.0f / (float)rows;
     const vecf m = vec_load(mean + c, left), s = vec_load(rstd + c, left);
-    const vecf a = vec_load(dbeta + c, left) * share, b = vec_load(dgamma + c, left) * share;
+    const vecf sum = vec_load(dbeta + c, left) * share, product = vec_load(dgamma + c, left) * share;
     const vecf scale = vec_load(gamma + c, left) * s;
-    for (ulong r = first; r < end; r++) {
-        const vecf xhat = (vec_load(x + r * C + c, left) - m) * s;
-        vec_store(scale * (vec_load(dy + r * C + c, left) - a - xhat * b), dx + r * C + c, left);
+    const vecf b = mode == RELU ? vec_load(beta + c, left) : (vecf)(0.0f);
+    for (ulong row = first; row < end; row++) {
+        const ulong at = row * C + c;
+        const vecf xm = vec_load(x + at, left) - m;
+        const vecf d = gradient(dy, y, at, left, fma(xm, scale, b), mode);
+        if (mode == ADD_RELU)
+            vec_store(d, dr + at, left);
+        vec_store(scale * (d - sum - xm * s * product), dx + at, left);
     }
 }

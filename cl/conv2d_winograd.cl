@@ -42,10 +42,10 @@ static inline void transform_filter(const vecf *g, global float *u, const long p
 }
 
 /* U of channels c0 .. c0+channels of one panel, u[36 planes][channels][KT], from w [3][3][C][K]
- * or, transposed, [3][3][K][C]; flipped: taps in reverse. */
+ * or, transposed (of a data gradient), [3][3][K][C] with the taps in reverse. */
 static inline void transform_panel(global const float *w, global float *u, const long plane, const int panel,
-                                   const int c0, const int channels, const int C, const int K, const int transposed,
-                                   const int flipped)
+                                   const int c0, const int channels, const int C, const int K,
+                                   const int transposed)
 {
     for (int v = 0; v < NV; v++) {
         const int k = panel * KT + v * VEC, left = K - k;
@@ -54,7 +54,7 @@ static inline void transform_panel(global const float *w, global float *u, const
             for (int c = 0; c < channels; c++) {
                 vecf g[9];
                 UNROLL for (int tap = 0; tap < 9; tap++)
-                    g[tap] = left > 0 ? vec_load(w + ((long)(flipped ? 8 - tap : tap) * C + c0 + c) * K + k, left)
+                    g[tap] = left > 0 ? vec_load(w + ((long)tap * C + c0 + c) * K + k, left)
                                       : (vecf)(0.0f);
                 transform_filter(g, to + (long)c * KT, plane);
             }
@@ -63,7 +63,7 @@ static inline void transform_panel(global const float *w, global float *u, const
         for (int c = 0; c < channels; c += VEC) { /* VEC x VEC filters, their memory along c */
             vecf block[9][VEC];
             for (int tap = 0; tap < 9; tap++) {
-                global const float *from = w + ((long)(flipped ? 8 - tap : tap) * K + k) * C + c0 + c;
+                global const float *from = w + ((long)(8 - tap) * K + k) * C + c0 + c;
                 UNROLL for (int i = 0; i < VEC; i++)
                     block[tap][i] = i < left ? vec_load(from + (long)i * C, channels - c) : (vecf)(0.0f);
                 vec_transpose(block[tap]);
@@ -133,13 +133,13 @@ static inline void transform_output(global const float *M, const long plane, glo
 
 /* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels. */
 kernel void conv2d_winograd_filter(global const float *restrict w, global float *restrict work, const ulong u_at,
-                                   const int C, const int K, const int transposed, const int flipped,
+                                   const int C, const int K, const int transposed,
                                    const int channels)
 {
     const int c0 = (int)get_global_id(0) * channels, panel = get_global_id(1), panels = (K + KT - 1) / KT;
     const int count = C - c0 < channels ? C - c0 : channels;
     transform_panel(w, work + u_at + ((ulong)panel * C + c0) * KT, (long)panels * C * KT + PLANE_PAD, panel, c0, count,
-                    C, K, transposed, flipped);
+                    C, K, transposed);
 }
 
 SINGLE_ITEM_GROUPS
@@ -212,8 +212,8 @@ SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd_panels(global const float *restrict w, global float *work,
                                             global float *restrict out, const ulong v_at, const ulong scratch_at,
                                             const long V_rows, const int RB, const int CB, const int N, const int C,
-                                            const int P, const int Q, const int K, const int transposed,
-                                            const int flipped)
+                                            const int P, const int Q, const int K,
+                                            const int transposed)
 {
     const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -229,7 +229,7 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
         const int count = rows - first < RB ? (int)(rows - first) : RB;
         for (int c0 = 0; c0 < C; c0 += CB) {
             const int channels = C - c0 < CB ? C - c0 : CB;
-            transform_panel(w, U, U_plane, panel, c0, channels, C, K, transposed, flipped);
+            transform_panel(w, U, U_plane, panel, c0, channels, C, K, transposed);
             for (int x = 0; x < 36; x++) {
                 for (int r = 0; r < count; r += PT) {
                     vecf acc[PT][NV];

@@ -104,7 +104,8 @@ out:
     return st;
 }
 
-static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int *out)
+/* relu: with the relu that follows; in[1], unless -1, is added before that. */
+static enum rote_status add_batchnorm(struct build *b, const struct layer_in *l, bool relu, int *out)
 {
     static const struct {
         const char *name;
@@ -113,14 +114,21 @@ static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int
     } part[] = {{"weight", 1, false}, {"bias", 0, false}, {"running_mean", 0, true}, {"running_var", 1, true}};
     enum rote_status st = ROTE_OK;
     int64_t channels = dims(b, l->in[0])[3];
-    int in[5] = {l->in[0]};
+    int in[6] = {l->in[0], -1, -1, -1, -1, l->in[1]};
+    char op[40];
     for (int i = 0; i < 4; i++)
         TRY(add_vector(b, l, part[i].name, channels, 0, part[i].value, part[i].state, &in[i + 1]));
-    TRY(graph_add(b->g, l->layer->name, b->p->training ? "batchnorm_fwd" : "batchnorm_eval", in, out,
-                  "eps=%.17g momentum=%.17g", spec_attr_float(l->layer, "eps", 1e-5),
-                  spec_attr_float(l->layer, "momentum", 0.1)));
+    snprintf(op, sizeof op, "batchnorm%s_%s", !relu ? "" : l->in[1] >= 0 ? "_add_relu" : "_relu",
+             b->p->training ? "fwd" : "eval");
+    TRY(graph_add(b->g, l->layer->name, op, in, out, "eps=%.17g momentum=%.17g",
+                  spec_attr_float(l->layer, "eps", 1e-5), spec_attr_float(l->layer, "momentum", 0.1)));
 out:
     return st;
+}
+
+static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int *out)
+{
+    return add_batchnorm(b, l, false, out);
 }
 
 static enum rote_status plain(struct build *b, const struct layer_in *l, int *out)
@@ -161,26 +169,47 @@ static const struct {
     {"add", plain},     {"maxpool", pool},  {"avgpool", pool},        {"globalpool", plain}, {"dropout", dropout},
 };
 
+static int output_of(const struct build *b, int layer, int x)
+{
+    return layer < 0 ? x : b->layer_out[layer];
+}
+
+/* One layer by itself, or the batchnorm that it is the end of. */
+static enum rote_status build_layer(struct build *b, size_t i, const struct fused *f, int x)
+{
+    const struct spec *s = b->m->spec;
+    bool fused = f->norm >= 0;
+    size_t own = fused ? (size_t)f->norm : i, t = 0;
+    struct layer_in l = {.layer = &s->layer[own], .in = {-1, -1}, .index = (int)own};
+    int at[2] = {-1, -1}, n = spec_inputs(s, own, at);
+    for (int k = 0; k < n; k++)
+        l.in[k] = output_of(b, at[k], x);
+    if (fused && f->residual != FUSED_NO_RESIDUAL)
+        l.in[1] = output_of(b, f->residual, x);
+    while (t < COUNT_OF(types) && strcmp(types[t].type, l.layer->type))
+        t++;
+    if (t == COUNT_OF(types) || !n)
+        return base_error(ROTE_EINVAL, "layer %s: a %s was not validated", l.layer->name, l.layer->type);
+    enum rote_status st =
+        fused ? add_batchnorm(b, &l, true, &b->layer_out[i]) : types[t].fn(b, &l, &b->layer_out[i]);
+    if (st)
+        base_error_prefix("layer %s", l.layer->name);
+    return st;
+}
+
 enum rote_status build_layers(struct build *b, int x)
 {
     enum rote_status st = ROTE_OK;
-    const struct spec *s = b->m->spec;
-    for (size_t i = 0; i < s->count; i++) {
-        struct layer_in l = {.layer = &s->layer[i], .index = (int)i};
-        int at[2] = {-1, -1}, n = spec_inputs(s, i, at);
-        size_t t = 0;
-        for (int k = 0; k < 2; k++)
-            l.in[k] = k >= n ? -1 : at[k] < 0 ? x : b->layer_out[at[k]];
-        while (t < COUNT_OF(types) && strcmp(types[t].type, l.layer->type))
-            t++;
-        if (t == COUNT_OF(types) || !n)
-            FAIL(ROTE_EINVAL, "layer %s: a %s was not validated", l.layer->name, l.layer->type);
-        st = types[t].fn(b, &l, &b->layer_out[i]);
-        if (st) {
-            base_error_prefix("layer %s", l.layer->name);
-            goto out;
-        }
+    size_t count = b->m->spec->count;
+    struct fused *f = NULL;
+    TRY(base_alloc(&f, count, sizeof *f));
+    fuse_layers(b->m, f);
+    for (size_t i = 0; i < count; i++) {
+        b->layer_out[i] = -1;
+        if (!f[i].away)
+            TRY(build_layer(b, i, &f[i], x));
     }
 out:
+    base_free(f);
     return st;
 }

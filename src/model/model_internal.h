@@ -16,7 +16,17 @@ struct build {
  * that it was made, and its values are to be declared with model_add_value. */
 enum rote_status build_param(struct build *b, const struct model_param *wanted, int *tensor, bool *fresh);
 enum rote_status model_add_value(struct model *m, const struct model_value *v);
-/* All layers, from tensor x; fills layer_out. */
+/* How a layer is computed: not by itself but within a later one (`away`), or as the end of
+ * the batchnorm layer `norm` with, unless FUSED_NO_RESIDUAL, the output of layer `residual`
+ * (-1: the network's input) added. */
+#define FUSED_NO_RESIDUAL (-2)
+struct fused {
+    bool away;
+    int norm, residual;
+};
+void fuse_layers(const struct model *m, struct fused *f); /* spec->count of them */
+
+/* All layers, from tensor x; fills layer_out (-1 for layers that are away). */
 enum rote_status build_layers(struct build *b, int x);
 /* Group `index`'s forward and loss; for training its own gradients and, when it sends,
  * the features and their gradient (else -1). */

@@ -1,4 +1,7 @@
-/* Batch normalisation: training, its gradient, evaluation. */
+/* Batch normalisation: training, its gradient, evaluation; each alone, with the relu that
+ * follows, and with a residual's addition and the relu: `mode` in cl/batchnorm.cl. */
+#include <string.h>
+
 #include "op/op.h"
 #include "ref/ref.h"
 
@@ -7,13 +10,15 @@ static const struct call_attr attrs[] = {
     {"momentum", ATTR_FLOAT, 0.1, 0, 1, false, NULL, "weight of this batch in the running statistics"},
 };
 
-static const struct call_port fwd_in[] = {
-    {"x", "HWNC", CALL_F32, 0, "input"},
-    {"gamma", "C", CALL_F32, 0, "scale"},
-    {"beta", "C", CALL_F32, 0, "shift"},
-    {"running_mean", "C", CALL_F32, 0, "moving average of the means, updated in place"},
-    {"running_var", "C", CALL_F32, 0, "moving average of the unbiased variances, updated in place"},
-};
+/* Ports of the plain operators come first: a mode's own follow. */
+#define FWD_IN                                                                                  \
+    {"x", "HWNC", CALL_F32, 0, "input"},                                                        \
+    {"gamma", "C", CALL_F32, 0, "scale"},                                                       \
+    {"beta", "C", CALL_F32, 0, "shift"},                                                        \
+    {"running_mean", "C", CALL_F32, 0, "moving average of the means, updated in training"},     \
+    {"running_var", "C", CALL_F32, 0, "moving average of the unbiased variances, updated in training"}
+static const struct call_port fwd_in[] = {FWD_IN};
+static const struct call_port add_fwd_in[] = {FWD_IN, {"r", "HWNC", CALL_F32, 0, "residual, shaped as x"}};
 static const struct call_port fwd_out[] = {
     {"y", "HWNC", CALL_F32, 0, "output, shaped as x"},
     {"mean", "C", CALL_F32, 0, "this batch's mean"},
@@ -21,17 +26,28 @@ static const struct call_port fwd_out[] = {
     {"running_mean", "C", CALL_F32, 0, ""},
     {"running_var", "C", CALL_F32, 0, ""},
 };
-static const struct call_port bwd_in[] = {
-    {"x", "HWNC", CALL_F32, 0, "the forward input"},  {"gamma", "C", CALL_F32, 0, "scale"},
-    {"mean", "C", CALL_F32, 0, "the forward mean"},   {"rstd", "C", CALL_F32, 0, "the forward rstd"},
-    {"dy", "HWNC", CALL_F32, 0, "gradient of y"},
-};
+#define BWD_IN                                                                                      \
+    {"x", "HWNC", CALL_F32, 0, "the forward input"}, {"gamma", "C", CALL_F32, 0, "scale"},          \
+    {"mean", "C", CALL_F32, 0, "the forward mean"},  {"rstd", "C", CALL_F32, 0, "the forward rstd"}, \
+    {"dy", "HWNC", CALL_F32, 0, "gradient of y"}
+static const struct call_port bwd_in[] = {BWD_IN};
+static const struct call_port relu_bwd_in[] = {BWD_IN, {"beta", "C", CALL_F32, 0, "shift"}};
+static const struct call_port add_bwd_in[] = {BWD_IN, {"y", "HWNC", CALL_F32, 0, "the forward output"}};
 static const struct call_port bwd_out[] = {
     {"dx", "HWNC", CALL_F32, 0, "gradient of x"},
     {"dgamma", "C", CALL_F32, 0, "gradient of gamma"},
     {"dbeta", "C", CALL_F32, 0, "gradient of beta"},
+    {"dr", "HWNC", CALL_F32, 0, "gradient of r"},
 };
 static const struct call_port eval_out[] = {{"y", "HWNC", CALL_F32, 0, "output, shaped as x"}};
+
+enum mode { PLAIN, RELU, ADD_RELU };
+
+static enum mode mode_of(const struct call *c)
+{
+    const char *name = c->sig->name;
+    return strstr(name, "_add_relu_") ? ADD_RELU : strstr(name, "_relu_") ? RELU : PLAIN;
+}
 
 static int64_t channels(const struct call *c)
 {
@@ -45,6 +61,10 @@ static int64_t rows(const struct call *c)
 
 static enum rote_status infer(struct call *c)
 {
+    for (int i = 1; i < c->sig->n_in; i++)
+        for (int d = 0; c->in[i].rank == 4 && d < 4; d++)
+            if (c->in[i].dim[d] != c->in[0].dim[d])
+                return op_shape_error(c, "%s and x differ in dimension %d", c->sig->in[i].name, d);
     for (int i = 0; i < c->sig->n_in; i++)
         if (c->in[i].rank == 1 && c->in[i].dim[0] != channels(c))
             return op_shape_error(c, "%s has %lld values for %lld channels", c->sig->in[i].name,
@@ -64,14 +84,6 @@ static enum rote_status infer_fwd(struct call *c)
 {
     if (rows(c) < 2)
         return op_shape_error(c, "needs at least 2 values a channel to train; this batch has 1");
-    return infer(c);
-}
-
-static enum rote_status infer_bwd(struct call *c)
-{
-    for (int d = 0; d < 4; d++)
-        if (c->in[4].dim[d] != c->in[0].dim[d])
-            return op_shape_error(c, "dy and x differ in dimension %d", d);
     return infer(c);
 }
 
@@ -113,13 +125,14 @@ static enum rote_status prepare_eval(struct op_inst *inst)
 struct grids {
     size_t sums[2], merge, apply[2];
     uint64_t rows;
-    int channels, parts;
+    int channels, parts, mode;
 };
 
 static struct grids grids_of(const struct op_inst *inst)
 {
     const struct call *c = &inst->call;
-    struct grids g = {.rows = (uint64_t)rows(c), .channels = (int)channels(c), .parts = parts_of(c)};
+    struct grids g = {.rows = (uint64_t)rows(c), .channels = (int)channels(c), .parts = parts_of(c),
+                      .mode = mode_of(c)};
     size_t vec = (size_t)op_vec(inst, channels(c)), vectors = ((size_t)channels(c) + vec - 1) / vec;
     g.sums[0] = g.apply[0] = vectors;
     g.sums[1] = (size_t)g.parts;
@@ -136,8 +149,8 @@ static enum rote_status enqueue_fwd(struct op_inst *inst)
     TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmlii", in[0], inst->workspace, g.rows, g.channels, g.parts));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmmmliiff", inst->workspace, out[1], out[2], out[3], out[4],
                g.rows, g.channels, g.parts, call_float(&inst->call, "eps"), call_float(&inst->call, "momentum")));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmli", in[0], in[1], in[2], out[1], out[2], out[0], g.rows,
-               g.channels));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmlii", in[0], in[1], in[2], out[1], out[2],
+               g.mode == ADD_RELU ? in[5] : in[0], out[0], g.rows, g.channels, g.mode));
 out:
     return st;
 }
@@ -146,12 +159,14 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
 {
     enum rote_status st = ROTE_OK;
     struct grids g = grids_of(inst);
-    struct rt_mem **in = inst->in, **out = inst->out;
-    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmlii", in[0], in[2], in[3], in[4], inst->workspace, g.rows,
-               g.channels, g.parts));
+    struct rt_mem *x = inst->in[0], *gamma = inst->in[1], *mean = inst->in[2], *rstd = inst->in[3], *dy = inst->in[4];
+    struct rt_mem *beta = g.mode == RELU ? inst->in[5] : x, *y = g.mode == ADD_RELU ? inst->in[5] : x;
+    struct rt_mem **out = inst->out, *dr = g.mode == ADD_RELU ? out[3] : out[0];
+    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmliii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
+               g.rows, g.channels, g.parts, g.mode));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmli", in[0], in[1], in[2], in[3], in[4], out[1], out[2],
-               out[0], g.rows, g.channels));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmlii", x, y, gamma, beta, mean, rstd, dy, out[1], out[2],
+               out[0], dr, g.rows, g.channels, g.mode));
 out:
     return st;
 }
@@ -160,8 +175,9 @@ static enum rote_status enqueue_eval(struct op_inst *inst)
 {
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in;
-    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmlif", in[0], in[1], in[2], in[3], in[4], inst->out[0],
-                  g.rows, g.channels, call_float(&inst->call, "eps"));
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliif", in[0], in[1], in[2], in[3], in[4],
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.mode,
+                  call_float(&inst->call, "eps"));
 }
 
 /* Variances and rstd are positive. */
@@ -187,41 +203,49 @@ static double length(const struct call *c)
     X("17x17x17x13", "13") X("8x8x33x16", "16") X("1x7x1x129", "129")
 
 #define FWD_CASE(x, c) "x=" x " gamma=" c " beta=" c " running_mean=" c " running_var=" c,
+#define ADD_FWD_CASE(x, c) "x=" x " gamma=" c " beta=" c " running_mean=" c " running_var=" c " r=" x,
 #define BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x,
+#define RELU_BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x " beta=" c,
+#define ADD_BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x " y=" x,
+#define EVAL_CASE "x=1x1x1x3 gamma=3 beta=3 running_mean=3 running_var=3",
 #define ATTRS attrs, (int)COUNT_OF(attrs)
 
-const struct op_def op_batchnorm_fwd = {
-    .sig = {"batchnorm_fwd", fwd_in, fwd_out, 5, 5, ATTRS},
-    .text = "y = (x - mean) * rstd * gamma + beta, mean and rstd of this batch",
-    .infer = infer_fwd,
-    .ref = ref_batchnorm_fwd,
-    .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
-    .grads = (const char *const[]){"batchnorm_bwd", NULL},
-    .fill = fill,
-    .length = length,
-    .tolerance = 8,
-    .cases = (const char *const[]){CASES(FWD_CASE) NULL},
-};
+/* Of one mode: name, ports, formulas, cases. */
+#define BATCHNORM(name, in, n_in, bwd_ports, n_bwd_in, n_bwd_out, tail, FWD, BWD, EVAL)                        \
+    const struct op_def op_##name##_fwd = {                                                                   \
+        .sig = {#name "_fwd", in, fwd_out, n_in, 5, ATTRS},                                                   \
+        .text = "y = " tail ", v = (x - mean) * rstd * gamma + beta, mean and rstd of this batch",            \
+        .infer = infer_fwd,                                                                                   \
+        .ref = ref_##name##_fwd,                                                                              \
+        .variants = (const struct op_variant *const[]){&plain_fwd, NULL},                                     \
+        .grads = (const char *const[]){#name "_bwd", NULL},                                                   \
+        .fill = fill,                                                                                         \
+        .length = length,                                                                                     \
+        .tolerance = 8,                                                                                       \
+        .cases = (const char *const[]){CASES(FWD) NULL},                                                      \
+    };                                                                                                        \
+    const struct op_def op_##name##_bwd = {                                                                   \
+        .sig = {#name "_bwd", bwd_ports, bwd_out, n_bwd_in, n_bwd_out, ATTRS},                                \
+        .text = "the gradients of " #name "_fwd",                                                             \
+        .infer = infer,                                                                                       \
+        .ref = ref_##name##_bwd,                                                                              \
+        .variants = (const struct op_variant *const[]){&plain_bwd, NULL},                                     \
+        .fill = fill,                                                                                         \
+        .length = length,                                                                                     \
+        .tolerance = 8,                                                                                       \
+        .cases = (const char *const[]){CASES(BWD) NULL},                                                      \
+    };                                                                                                        \
+    const struct op_def op_##name##_eval = {                                                                  \
+        .sig = {#name "_eval", in, eval_out, n_in, 1, ATTRS},                                                 \
+        .text = "y = " tail ", v = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",              \
+        .infer = infer,                                                                                       \
+        .ref = ref_##name##_eval,                                                                             \
+        .variants = (const struct op_variant *const[]){&plain_eval, NULL},                                    \
+        .fill = fill,                                                                                         \
+        .tolerance = 8,                                                                                       \
+        .cases = (const char *const[]){CASES(FWD) EVAL NULL},                                                 \
+    };
 
-const struct op_def op_batchnorm_bwd = {
-    .sig = {"batchnorm_bwd", bwd_in, bwd_out, 5, 3, ATTRS},
-    .text = "dx, dgamma, dbeta: the gradients of batchnorm_fwd",
-    .infer = infer_bwd,
-    .ref = ref_batchnorm_bwd,
-    .variants = (const struct op_variant *const[]){&plain_bwd, NULL},
-    .fill = fill,
-    .length = length,
-    .tolerance = 8,
-    .cases = (const char *const[]){CASES(BWD_CASE) NULL},
-};
-
-const struct op_def op_batchnorm_eval = {
-    .sig = {"batchnorm_eval", fwd_in, eval_out, 5, 1, ATTRS},
-    .text = "y = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",
-    .infer = infer,
-    .ref = ref_batchnorm_eval,
-    .variants = (const struct op_variant *const[]){&plain_eval, NULL},
-    .fill = fill,
-    .tolerance = 8,
-    .cases = (const char *const[]){CASES(FWD_CASE) "x=1x1x1x3 gamma=3 beta=3 running_mean=3 running_var=3", NULL},
-};
+BATCHNORM(batchnorm, fwd_in, 5, bwd_in, 5, 3, "v", FWD_CASE, BWD_CASE, EVAL_CASE)
+BATCHNORM(batchnorm_relu, fwd_in, 5, relu_bwd_in, 6, 3, "max(v, 0)", FWD_CASE, RELU_BWD_CASE, EVAL_CASE)
+BATCHNORM(batchnorm_add_relu, add_fwd_in, 6, add_bwd_in, 6, 4, "max(v + r, 0)", ADD_FWD_CASE, ADD_BWD_CASE, )

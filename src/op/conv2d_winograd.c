@@ -72,7 +72,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
     bool fits = g->R == 3 && g->S == 3 && g->groups == 1 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
-                g->div_w == 1 && g->step_h == g->step_w && (g->step_h == 1 || g->step_h == -1);
+                g->div_w == 1 && g->step_h == g->step_w && g->step_h == (g->transposed ? -1 : 1);
     return f->cls == RT_CPU && fits && g->C >= 16 && g->K >= 16 &&
            2 * g->P * g->Q >= round_up(g->P, 4) * round_up(g->Q, 4);
 }
@@ -98,7 +98,7 @@ out:
 }
 
 static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p,
-                                 const struct layout *l, bool flipped, int off_h, int off_w)
+                                 const struct layout *l, int off_h, int off_w)
 {
     enum rote_status st = ROTE_OK;
     size_t one = 1;
@@ -106,9 +106,9 @@ static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geome
     TRY(rt_run(inst->kernel[1], 1, &l->items, &one, "mmllliiiiiiii", inst->in[p.in], inst->workspace, (uint64_t)0,
                zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->tiles,
                (int)l->tiles_q, off_h, off_w));
-    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiii", inst->in[p.filter], inst->workspace,
+    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiii", inst->in[p.filter], inst->workspace,
                inst->out[0], (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
-               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, (int)flipped));
+               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed));
 out:
     return st;
 }
@@ -118,14 +118,14 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     enum rote_status st = ROTE_OK;
     char options[64];
     struct layout l = layout_of(inst, g, options);
-    bool flipped = g->step_h < 0; /* out[p] sums in[p - r + off]: window taps in reverse from p + off - 2 */
-    int off_h = (int)(g->off_h - (flipped ? 2 : 0)), off_w = (int)(g->off_w - (flipped ? 2 : 0));
+    int back = g->transposed ? 2 : 0; /* out[p] sums in[p - r + off]: taps in reverse from p + off - 2 */
+    int off_h = (int)g->off_h - back, off_w = (int)g->off_w - back;
     if (l.by_panel)
-        return by_panel(inst, g, p, &l, flipped, off_h, off_w);
+        return by_panel(inst, g, p, &l, off_h, off_w);
     int64_t channels = g->transposed ? l.vec : least(l.vec, 4);
     size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)l.panels}, one = 1;
-    TRY(rt_run(inst->kernel[1], 2, filters, NULL, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
-               (int)g->C, (int)g->K, (int)g->transposed, (int)flipped, (int)channels));
+    TRY(rt_run(inst->kernel[1], 2, filters, NULL, "mmliiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
+               (int)g->C, (int)g->K, (int)g->transposed, (int)channels));
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
                (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
                (int)g->Q, (int)g->K, off_h, off_w));

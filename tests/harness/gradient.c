@@ -6,7 +6,7 @@
 #include "harness.h"
 
 #define SAMPLES 12
-#define STEP 1e-5
+#define STEP 1e-6
 
 static int64_t elements(const struct call_shape *s)
 {

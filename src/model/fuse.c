@@ -1,0 +1,58 @@
+/* Which layers are computed in one operator: a batchnorm with the relu that follows it, or with
+ * the addition of a residual and then the relu. What lies between is not kept, so nothing else
+ * may use it: a head there keeps its layers apart. Apart or not, the same floating-point
+ * operations happen in the same order, so that a probe changes no bit of the network. */
+#include <string.h>
+
+#include "model/model_internal.h"
+
+static bool is(const struct spec *s, int layer, const char *type)
+{
+    return layer >= 0 && !strcmp(s->layer[layer].type, type);
+}
+
+static bool has_head(const struct model *m, int layer)
+{
+    for (int i = 0; i < m->n_heads; i++)
+        if (!strcmp(m->head[i].at, m->spec->layer[layer].name))
+            return true;
+    return false;
+}
+
+/* The only layer that uses this one, if nothing else does; -1. */
+static int only_user(const struct model *m, int layer)
+{
+    int user = -1, uses = 0;
+    for (size_t i = (size_t)layer + 1; i < m->spec->count; i++) {
+        int in[2] = {-1, -1}, n = spec_inputs(m->spec, i, in);
+        for (int k = 0; k < n; k++)
+            if (in[k] == layer) {
+                user = (int)i;
+                uses++;
+            }
+    }
+    return uses == 1 && !has_head(m, layer) ? user : -1;
+}
+
+void fuse_layers(const struct model *m, struct fused *f)
+{
+    const struct spec *s = m->spec;
+    for (size_t i = 0; i < s->count; i++)
+        f[i] = (struct fused){.norm = -1, .residual = FUSED_NO_RESIDUAL};
+    for (int i = 0; i < (int)s->count; i++) {
+        int next = is(s, i, "batchnorm") ? only_user(m, i) : -1, sum = -1, in[2] = {-1, -1};
+        if (is(s, next, "add")) {
+            sum = next;
+            spec_inputs(s, (size_t)sum, in);
+            next = only_user(m, sum);
+        }
+        if (!is(s, next, "relu") || f[next].norm >= 0)
+            continue;
+        f[next].norm = i;
+        f[i].away = true;
+        if (sum >= 0) {
+            f[sum].away = true;
+            f[next].residual = in[0] == i ? in[1] : in[0];
+        }
+    }
+}
