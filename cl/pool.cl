@@ -1,40 +1,39 @@
-/* Pooling over [H][W][N][C]; a work-item takes 4 channels (the last fewer) of one
- * (pixel, sample): dimension 0 the channel quads, dimension 1 pixel*N + sample.
+/* Pooling over [H][W][N][C]. Samples and channels of a pixel are one run of NC floats, all treated
+ * alike: dimension 0 are `span` floats of the run, dimension 1 the pixel that is written.
  *   maxpool: y = greatest x of the window, index = its h*W+w (first of equals; NaN wins)
  *   avgpool: y = sum of x / (window_h*window_w), padding counts as zeros
  *   globalpool: y = mean over all pixels
  * Gradients are gathered: dx asks every window that may hold it, in fixed order. */
 
-#ifndef CHANNELS
-#define CHANNELS 4
-#endif
+#include "common/vec.clh"
+
+/* For each vector of this item's span: `i` its place in the run, `left` what remains. */
+#define SPAN_LOOP                                                                                                    \
+    const int first = (int)get_global_id(0) * span, end = NC - first < span ? NC : first + span;                      \
+    for (int i = first, left = end - first; i < end; i += VEC, left -= VEC)
 
 kernel void maxpool_fwd__plain(global const float *restrict x, global float *restrict y, global int *restrict index,
-                               const int H, const int W, const int N, const int C, const int P, const int Q,
+                               const int span, const int NC, const int H, const int W, const int P, const int Q,
                                const int window_h, const int window_w, const int stride_h, const int stride_w,
                                const int pad_h, const int pad_w)
 {
-    const int c0 = (int)get_global_id(0) * CHANNELS;
-    const ulong row = get_global_id(1);
-    const int n = (int)(row % (ulong)N), q = (int)(row / (ulong)N % (ulong)Q), p = (int)(row / (ulong)N / (ulong)Q);
-    for (int c = c0; c < C && c < c0 + CHANNELS; c++) {
-        float best = 0.0f;
-        int at = -1;
-        for (int r = 0; r < window_h; r++) {
-            const int h = p * stride_h - pad_h + r;
+    const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
+    SPAN_LOOP
+    {
+        vecf best = (vecf)(0.0f);
+        veci at = (veci)(-1);
+        for (int r = 0; r < window_h; r++)
             for (int s = 0; s < window_w; s++) {
-                const int w = q * stride_w - pad_w + s;
+                const int h = h0 + r, w = w0 + s;
                 if (h < 0 || h >= H || w < 0 || w >= W)
                     continue;
-                const float v = x[(((ulong)h * W + w) * N + n) * C + c];
-                if (at < 0 || v > best || (isnan(v) && !isnan(best))) {
-                    best = v;
-                    at = h * W + w;
-                }
+                const vecf v = vec_load(x + ((ulong)h * W + w) * NC + i, left);
+                const veci take = at < 0 | v > best | isnan(v) & ~isnan(best);
+                best = select(best, v, take);
+                at = select(at, (veci)(h * W + w), take);
             }
-        }
-        y[row * C + c] = best;
-        index[row * C + c] = at;
+        vec_store(best, y + (ulong)pixel * NC + i, left);
+        veci_store(at, index + (ulong)pixel * NC + i, left);
     }
 }
 
@@ -52,85 +51,78 @@ int last_window(const int h, const int stride, const int pad, const int count)
 }
 
 kernel void maxpool_bwd__plain(global const float *restrict dy, global const int *restrict index,
-                               global float *restrict dx, const int H, const int W, const int N, const int C,
+                               global float *restrict dx, const int span, const int NC, const int H, const int W,
                                const int P, const int Q, const int window_h, const int window_w, const int stride_h,
                                const int stride_w, const int pad_h, const int pad_w)
 {
-    const int c0 = (int)get_global_id(0) * CHANNELS;
-    const ulong row = get_global_id(1);
-    const int n = (int)(row % (ulong)N), w = (int)(row / (ulong)N % (ulong)W), h = (int)(row / (ulong)N / (ulong)W);
+    const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
     const int q0 = first_window(w, window_w, stride_w, pad_w), q1 = last_window(w, stride_w, pad_w, Q);
-    for (int c = c0; c < C && c < c0 + CHANNELS; c++) {
-        float sum = 0.0f;
+    SPAN_LOOP
+    {
+        vecf sum = (vecf)(0.0f);
         for (int p = p0; p <= p1; p++)
             for (int q = q0; q <= q1; q++) {
-                const ulong at = (((ulong)p * Q + q) * N + n) * C + c;
-                if (index[at] == h * W + w)
-                    sum += dy[at];
+                const ulong at = ((ulong)p * Q + q) * NC + i;
+                sum += select((vecf)(0.0f), vec_load(dy + at, left), veci_load(index + at, left) == (veci)(pixel));
             }
-        dx[row * C + c] = sum;
+        vec_store(sum, dx + (ulong)pixel * NC + i, left);
     }
 }
 
-kernel void avgpool_fwd__plain(global const float *restrict x, global float *restrict y, const int H, const int W,
-                               const int N, const int C, const int P, const int Q, const int window_h,
+kernel void avgpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span, const int NC,
+                               const int H, const int W, const int P, const int Q, const int window_h,
                                const int window_w, const int stride_h, const int stride_w, const int pad_h,
                                const int pad_w)
 {
-    const int c0 = (int)get_global_id(0) * CHANNELS;
-    const ulong row = get_global_id(1);
-    const int n = (int)(row % (ulong)N), q = (int)(row / (ulong)N % (ulong)Q), p = (int)(row / (ulong)N / (ulong)Q);
-    for (int c = c0; c < C && c < c0 + CHANNELS; c++) {
-        float sum = 0.0f;
+    const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
+    SPAN_LOOP
+    {
+        vecf sum = (vecf)(0.0f);
         for (int r = 0; r < window_h; r++)
             for (int s = 0; s < window_w; s++) {
-                const int h = p * stride_h - pad_h + r, w = q * stride_w - pad_w + s;
+                const int h = h0 + r, w = w0 + s;
                 if (h >= 0 && h < H && w >= 0 && w < W)
-                    sum += x[(((ulong)h * W + w) * N + n) * C + c];
+                    sum += vec_load(x + ((ulong)h * W + w) * NC + i, left);
             }
-        y[row * C + c] = sum / (float)(window_h * window_w);
+        vec_store(sum / (float)(window_h * window_w), y + (ulong)pixel * NC + i, left);
     }
 }
 
-kernel void avgpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int H, const int W,
-                               const int N, const int C, const int P, const int Q, const int window_h,
+kernel void avgpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span, const int NC,
+                               const int H, const int W, const int P, const int Q, const int window_h,
                                const int window_w, const int stride_h, const int stride_w, const int pad_h,
                                const int pad_w)
 {
-    const int c0 = (int)get_global_id(0) * CHANNELS;
-    const ulong row = get_global_id(1);
-    const int n = (int)(row % (ulong)N), w = (int)(row / (ulong)N % (ulong)W), h = (int)(row / (ulong)N / (ulong)W);
+    const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
     const int q0 = first_window(w, window_w, stride_w, pad_w), q1 = last_window(w, stride_w, pad_w, Q);
-    for (int c = c0; c < C && c < c0 + CHANNELS; c++) {
-        float sum = 0.0f;
+    SPAN_LOOP
+    {
+        vecf sum = (vecf)(0.0f);
         for (int p = p0; p <= p1; p++)
             for (int q = q0; q <= q1; q++)
-                sum += dy[(((ulong)p * Q + q) * N + n) * C + c];
-        dx[row * C + c] = sum / (float)(window_h * window_w);
+                sum += vec_load(dy + ((ulong)p * Q + q) * NC + i, left);
+        vec_store(sum / (float)(window_h * window_w), dx + (ulong)pixel * NC + i, left);
     }
 }
 
-/* Dimension 1 is the sample. */
-kernel void globalpool_fwd__plain(global const float *restrict x, global float *restrict y, const int pixels,
-                                  const int N, const int C)
+kernel void globalpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
+                                  const int NC, const int pixels)
 {
-    const int c0 = (int)get_global_id(0) * CHANNELS;
-    const ulong n = get_global_id(1);
-    for (int c = c0; c < C && c < c0 + CHANNELS; c++) {
-        float sum = 0.0f;
-        for (int i = 0; i < pixels; i++)
-            sum += x[((ulong)i * N + n) * C + c];
-        y[n * C + c] = sum / (float)pixels;
+    SPAN_LOOP
+    {
+        vecf sum = (vecf)(0.0f);
+        for (int p = 0; p < pixels; p++)
+            sum += vec_load(x + (ulong)p * NC + i, left);
+        vec_store(sum / (float)pixels, y + i, left);
     }
 }
 
-kernel void globalpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int pixels,
-                                  const int N, const int C)
+kernel void globalpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span,
+                                  const int NC, const int pixels)
 {
-    const int c0 = (int)get_global_id(0) * CHANNELS;
-    const ulong row = get_global_id(1), n = row % (ulong)N;
-    for (int c = c0; c < C && c < c0 + CHANNELS; c++)
-        dx[row * C + c] = dy[n * C + c] / (float)pixels;
+    const ulong to = get_global_id(1) * (ulong)NC;
+    SPAN_LOOP
+        vec_store(vec_load(dy + i, left) / (float)pixels, dx + to + i, left);
 }

@@ -89,32 +89,38 @@ static enum rote_status infer_global_bwd(struct call *c)
     return ROTE_OK;
 }
 
+#define SPAN 256 /* floats a work-item takes of a pixel, at most */
+
 struct window {
-    int H, W, N, C, P, Q, window_h, window_w, stride_h, stride_w, pad_h, pad_w;
+    int span, NC, H, W, P, Q, window_h, window_w, stride_h, stride_w, pad_h, pad_w;
 };
 
 static struct window window_of(const struct call *c, const int64_t *x, const int64_t *y)
 {
-    return (struct window){(int)x[0], (int)x[1], (int)x[2], (int)x[3], (int)y[0], (int)y[1],
+    return (struct window){SPAN, (int)(x[2] * x[3]), (int)x[0], (int)x[1], (int)y[0], (int)y[1],
                            (int)call_int(c, "window_h"), (int)call_int(c, "window_w"), (int)call_int(c, "stride_h"),
                            (int)call_int(c, "stride_w"), (int)call_int(c, "pad_h"), (int)call_int(c, "pad_w")};
 }
 
 #define WINDOW_ARGS(w)                                                                                            \
-    (w).H, (w).W, (w).N, (w).C, (w).P, (w).Q, (w).window_h, (w).window_w, (w).stride_h, (w).stride_w, (w).pad_h, \
-        (w).pad_w
+    (w).span, (w).NC, (w).H, (w).W, (w).P, (w).Q, (w).window_h, (w).window_w, (w).stride_h, (w).stride_w,        \
+        (w).pad_h, (w).pad_w
 
 static void grid(const int64_t *shape, size_t global[2])
 {
-    global[0] = (size_t)(shape[3] + 3) / 4;
-    global[1] = (size_t)(shape[0] * shape[1] * shape[2]);
+    global[0] = (size_t)(shape[2] * shape[3] + SPAN - 1) / SPAN;
+    global[1] = (size_t)(shape[0] * shape[1]);
 }
 
 static enum rote_status prepare(struct op_inst *inst)
 {
-    char name[64];
+    const struct call_shape *x = &inst->call.in[inst->call.sig->n_in - 1];
+    char name[64], options[16];
+    if (x->dim[2] * x->dim[3] > INT32_MAX)
+        return base_error(ROTE_EUNSUPPORTED, "%s: more than 2^31 - 1 values in a pixel", inst->def->sig.name);
     snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
-    return rt_kernel_new(inst->dev, "pool", name, NULL, &inst->kernel[0]);
+    op_vec_options(inst, x->dim[2] * x->dim[3], options);
+    return rt_kernel_new(inst->dev, "pool", name, options, &inst->kernel[0]);
 }
 
 static enum rote_status run_max_fwd(struct op_inst *inst)
@@ -161,8 +167,8 @@ static enum rote_status run_global(struct op_inst *inst)
     const int64_t *x = c->in[c->sig->n_in - 1].dim; /* of x in both passes */
     size_t global[2];
     grid(c->out[0].dim, global);
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmiii", inst->in[0], inst->out[0], (int)(x[0] * x[1]), (int)x[2],
-                  (int)x[3]);
+    return rt_run(inst->kernel[0], 2, global, NULL, "mmiii", inst->in[0], inst->out[0], SPAN, (int)(x[2] * x[3]),
+                  (int)(x[0] * x[1]));
 }
 
 static const struct op_variant max_fwd = {.name = "plain", .prepare = prepare, .enqueue = run_max_fwd};
@@ -190,7 +196,7 @@ static void fill_index(const struct call *c, int port, uint32_t (*r)(void *), vo
     struct window w = window_of(c, c->in[2].dim, c->in[1].dim);
     int32_t *index = data;
     for (int64_t e = 0; e < call_elements(&c->in[1]); e++) {
-        int64_t pixel = e / w.N / w.C, p = pixel / w.Q, q = pixel % w.Q, h, v;
+        int64_t pixel = e / w.NC, p = pixel / w.Q, q = pixel % w.Q, h, v;
         do {
             h = p * w.stride_h - w.pad_h + r(state) % (uint32_t)w.window_h;
             v = q * w.stride_w - w.pad_w + r(state) % (uint32_t)w.window_w;
