@@ -6,15 +6,23 @@
  *   dx = gamma * rstd * (d - dbeta / rows - xhat * dgamma / rows)
  * The relu's sign is computed again from x, the same operations in the same order; with a
  * residual it is read from y. Pointers that a mode does not use may be anything.
- * Moments: a work-item takes VEC channels of one of `parts` shares of the rows, block by
- * block of BLOCK rows, each in two passes while it is in cache; blocks and then shares
- * are merged by Chan's formula in a fixed order. partial holds two rows of C a share.
- * Launches over (channel vectors, shares) or (channel vectors, groups of 16 rows). */
+ * A work-item takes CV vectors of channels (dimension 0) of a share of the rows (dimension 1):
+ * whole lines of memory where a core reads, neighbours side by side where a GPU does. Moments: one
+ * of `parts` shares, block by block of BLOCK rows, each in two passes while it is in cache; blocks
+ * and then shares are merged by Chan's formula in a fixed order. partial holds two rows of C a
+ * share. The others: APPLY_ROWS rows. */
 
+#include "common/share.clh"
 #include "common/vec.clh"
 
 #ifndef BLOCK
 #define BLOCK 32
+#endif
+#ifndef CV
+#define CV 1 /* 1..4 */
+#endif
+#ifndef APPLY_ROWS
+#define APPLY_ROWS 16
 #endif
 
 #define RELU 1
@@ -37,32 +45,57 @@ static inline vecf gradient(global const float *dy, global const float *y, const
     return select((vecf)(0.0f), d, (mode == RELU ? v : vec_load(y + at, left)) > 0.0f);
 }
 
+/* The rows and channels of this work-item; `at` is vector v's place in a row. */
+#define CHANNELS                                                             \
+    const int c = (int)get_global_id(0) * CV * VEC;                          \
+    const int left = C - c;
+#define EACH UNROLL for (int v = 0; v < CV; v++)
+#define LEFT (left - v * VEC)
+#define SHARE                                                                \
+    const int part = (int)get_global_id(1);                                  \
+    const ulong first = rows * (ulong)part / (ulong)parts, end = rows * (ulong)(part + 1) / (ulong)parts;
+#define ROWS                                                                 \
+    const ulong first = (ulong)get_global_id(1) * APPLY_ROWS;                \
+    const ulong end = first + APPLY_ROWS < rows ? first + APPLY_ROWS : rows;
+#define CHANNEL_VALUES(name, value) \
+    vecf name[CV];                  \
+    EACH name[v] = value;
+#define OF(p) vec_load(p + c + v * VEC, LEFT)
+
 kernel void batchnorm_moments(global const float *restrict x, global float *restrict partial, const ulong rows,
                               const int C, const int parts)
 {
-    const int c = (int)get_global_id(0) * VEC, part = (int)get_global_id(1), left = C - c;
-    const ulong first = rows * (ulong)part / (ulong)parts, end = rows * (ulong)(part + 1) / (ulong)parts;
-    vecf mean = (vecf)(0.0f), m2 = (vecf)(0.0f);
+    CHANNELS
+    SHARE
+    CHANNEL_VALUES(mean, (vecf)(0.0f))
+    CHANNEL_VALUES(m2, (vecf)(0.0f))
     float n = 0.0f;
     for (ulong b = first; b < end; b += BLOCK) {
         const ulong stop = b + BLOCK < end ? b + BLOCK : end;
-        const float len = (float)(stop - b);
-        vecf sum = (vecf)(0.0f), square = (vecf)(0.0f);
-        for (ulong r = b; r < stop; r++)
-            sum += vec_load(x + r * C + c, left);
-        const vecf block_mean = sum / len;
+        const float len = (float)(stop - b), total = n + len;
+        CHANNEL_VALUES(sum, (vecf)(0.0f))
+        CHANNEL_VALUES(square, (vecf)(0.0f))
         for (ulong r = b; r < stop; r++) {
-            const vecf d = vec_load(x + r * C + c, left) - block_mean;
-            square = fma(d, d, square);
+            EACH sum[v] += vec_load(x + r * C + c + v * VEC, LEFT);
         }
-        const vecf delta = block_mean - mean;
-        const float total = n + len;
-        mean += delta * (len / total);
-        m2 += square + delta * delta * (n * len / total);
+        EACH sum[v] /= len;
+        for (ulong r = b; r < stop; r++) {
+            EACH {
+                const vecf d = vec_load(x + r * C + c + v * VEC, LEFT) - sum[v];
+                square[v] = fma(d, d, square[v]);
+            }
+        }
+        EACH {
+            const vecf delta = sum[v] - mean[v];
+            mean[v] += delta * (len / total);
+            m2[v] += square[v] + delta * delta * (n * len / total);
+        }
         n = total;
     }
-    vec_store(mean, partial + (ulong)(2 * part) * C + c, left);
-    vec_store(m2, partial + (ulong)(2 * part + 1) * C + c, left);
+    EACH {
+        vec_store(mean[v], partial + (ulong)(2 * part) * C + c + v * VEC, LEFT);
+        vec_store(m2[v], partial + (ulong)(2 * part + 1) * C + c + v * VEC, LEFT);
+    }
 }
 
 kernel void batchnorm_merge(global const float *restrict partial, global float *restrict mean_out,
@@ -92,13 +125,16 @@ kernel void batchnorm_apply(global const float *restrict x, global const float *
                             global const float *restrict rstd, global const float *r, global float *restrict y,
                             const ulong rows, const int C, const int mode)
 {
-    const int c = (int)get_global_id(0) * VEC, left = C - c;
-    const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;
-    const vecf m = vec_load(mean + c, left), scale = vec_load(gamma + c, left) * vec_load(rstd + c, left);
-    const vecf b = vec_load(beta + c, left);
+    CHANNELS
+    ROWS
+    CHANNEL_VALUES(m, OF(mean))
+    CHANNEL_VALUES(scale, OF(gamma) * OF(rstd))
+    CHANNEL_VALUES(b, OF(beta))
     for (ulong row = first; row < end; row++) {
-        const ulong at = row * C + c;
-        vec_store(finish(fma(vec_load(x + at, left) - m, scale, b), r, at, left, mode), y + at, left);
+        EACH {
+            const ulong at = row * C + c + v * VEC;
+            vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+        }
     }
 }
 
@@ -107,13 +143,16 @@ kernel void batchnorm_eval__plain(global const float *restrict x, global const f
                                   global const float *restrict var, global const float *r, global float *restrict y,
                                   const ulong rows, const int C, const int mode, const float eps)
 {
-    const int c = (int)get_global_id(0) * VEC, left = C - c;
-    const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;
-    const vecf m = vec_load(mean + c, left), b = vec_load(beta + c, left);
-    const vecf scale = vec_load(gamma + c, left) / sqrt(vec_load(var + c, left) + eps);
+    CHANNELS
+    ROWS
+    CHANNEL_VALUES(m, OF(mean))
+    CHANNEL_VALUES(scale, OF(gamma) / sqrt(OF(var) + eps))
+    CHANNEL_VALUES(b, OF(beta))
     for (ulong row = first; row < end; row++) {
-        const ulong at = row * C + c;
-        vec_store(finish(fma(vec_load(x + at, left) - m, scale, b), r, at, left, mode), y + at, left);
+        EACH {
+            const ulong at = row * C + c + v * VEC;
+            vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+        }
     }
 }
 
@@ -124,21 +163,27 @@ kernel void batchnorm_bwd_sums(global const float *restrict x, global const floa
                                global const float *restrict dy, global float *restrict partial, const ulong rows,
                                const int C, const int parts, const int mode)
 {
-    const int c = (int)get_global_id(0) * VEC, part = (int)get_global_id(1), left = C - c;
-    const ulong first = rows * (ulong)part / (ulong)parts, end = rows * (ulong)(part + 1) / (ulong)parts;
-    const vecf m = vec_load(mean + c, left), s = vec_load(rstd + c, left);
-    const vecf scale = vec_load(gamma + c, left) * s;
-    const vecf b = mode == RELU ? vec_load(beta + c, left) : (vecf)(0.0f);
-    vecf sum = (vecf)(0.0f), product = (vecf)(0.0f);
+    CHANNELS
+    SHARE
+    CHANNEL_VALUES(m, OF(mean))
+    CHANNEL_VALUES(s, OF(rstd))
+    CHANNEL_VALUES(scale, OF(gamma) * s[v])
+    CHANNEL_VALUES(b, mode == RELU ? OF(beta) : (vecf)(0.0f))
+    CHANNEL_VALUES(sum, (vecf)(0.0f))
+    CHANNEL_VALUES(product, (vecf)(0.0f))
     for (ulong row = first; row < end; row++) {
-        const ulong at = row * C + c;
-        const vecf xm = vec_load(x + at, left) - m;
-        const vecf d = gradient(dy, y, at, left, fma(xm, scale, b), mode);
-        sum += d;
-        product = fma(d, xm * s, product);
+        EACH {
+            const ulong at = row * C + c + v * VEC;
+            const vecf xm = vec_load(x + at, LEFT) - m[v];
+            const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
+            sum[v] += d;
+            product[v] = fma(d, xm * s[v], product[v]);
+        }
     }
-    vec_store(sum, partial + (ulong)(2 * part) * C + c, left);
-    vec_store(product, partial + (ulong)(2 * part + 1) * C + c, left);
+    EACH {
+        vec_store(sum[v], partial + (ulong)(2 * part) * C + c + v * VEC, LEFT);
+        vec_store(product[v], partial + (ulong)(2 * part + 1) * C + c + v * VEC, LEFT);
+    }
 }
 
 kernel void batchnorm_bwd_merge(global const float *restrict partial, global float *restrict dgamma,
@@ -163,19 +208,23 @@ kernel void batchnorm_bwd_apply(global const float *restrict x, global const flo
                                 global const float *restrict dbeta, global float *restrict dx, global float *dr,
                                 const ulong rows, const int C, const int mode)
 {
-    const int c = (int)get_global_id(0) * VEC, left = C - c;
-    const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;
+    CHANNELS
+    ROWS
     const float share = 1.0f / (float)rows;
-    const vecf m = vec_load(mean + c, left), s = vec_load(rstd + c, left);
-    const vecf sum = vec_load(dbeta + c, left) * share, product = vec_load(dgamma + c, left) * share;
-    const vecf scale = vec_load(gamma + c, left) * s;
-    const vecf b = mode == RELU ? vec_load(beta + c, left) : (vecf)(0.0f);
+    CHANNEL_VALUES(m, OF(mean))
+    CHANNEL_VALUES(s, OF(rstd))
+    CHANNEL_VALUES(scale, OF(gamma) * s[v])
+    CHANNEL_VALUES(b, mode == RELU ? OF(beta) : (vecf)(0.0f))
+    CHANNEL_VALUES(sum, OF(dbeta) * share)
+    CHANNEL_VALUES(product, OF(dgamma) * share)
     for (ulong row = first; row < end; row++) {
-        const ulong at = row * C + c;
-        const vecf xm = vec_load(x + at, left) - m;
-        const vecf d = gradient(dy, y, at, left, fma(xm, scale, b), mode);
-        if (mode == ADD_RELU)
-            vec_store(d, dr + at, left);
-        vec_store(scale * (d - sum - xm * s * product), dx + at, left);
+        EACH {
+            const ulong at = row * C + c + v * VEC;
+            const vecf xm = vec_load(x + at, LEFT) - m[v];
+            const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
+            if (mode == ADD_RELU)
+                vec_store(d, dr + at, LEFT);
+            vec_store(scale[v] * (d - sum[v] - xm * s[v] * product[v]), dx + at, LEFT);
+        }
     }
 }

@@ -93,11 +93,29 @@ static int parts_of(const struct call *c)
     return n < 1 ? 1 : n > 64 ? 64 : (int)n;
 }
 
+/* Of the channels and rows among work-items. */
+struct blocking {
+    int vec, cv, rows;
+};
+
+static struct blocking blocking_of(const struct op_inst *inst)
+{
+    int64_t c = channels(&inst->call);
+    struct blocking b = {.vec = op_vec(inst, c), .cv = 1, .rows = 16};
+    if (rt_facts_of(inst->dev)->cls == RT_CPU) {
+        int64_t vectors = (c + b.vec - 1) / b.vec;
+        b.cv = vectors < 4 ? (int)vectors : 4;
+        b.rows = 64;
+    }
+    return b;
+}
+
 static enum rote_status prepare(struct op_inst *inst, const char *const *kernels)
 {
     enum rote_status st = ROTE_OK;
-    char options[16];
-    op_vec_options(inst, channels(&inst->call), options);
+    char options[64];
+    struct blocking b = blocking_of(inst);
+    snprintf(options, sizeof options, "-DVEC=%d -DCV=%d -DAPPLY_ROWS=%d", b.vec, b.cv, b.rows);
     for (int i = 0; kernels[i]; i++)
         TRY(rt_kernel_new(inst->dev, "batchnorm", kernels[i], options, &inst->kernel[i]));
     if (kernels[1])
@@ -133,10 +151,11 @@ static struct grids grids_of(const struct op_inst *inst)
     const struct call *c = &inst->call;
     struct grids g = {.rows = (uint64_t)rows(c), .channels = (int)channels(c), .parts = parts_of(c),
                       .mode = mode_of(c)};
-    size_t vec = (size_t)op_vec(inst, channels(c)), vectors = ((size_t)channels(c) + vec - 1) / vec;
-    g.sums[0] = g.apply[0] = vectors;
+    struct blocking b = blocking_of(inst);
+    size_t wide = (size_t)(b.vec * b.cv);
+    g.sums[0] = g.apply[0] = ((size_t)channels(c) + wide - 1) / wide;
     g.sums[1] = (size_t)g.parts;
-    g.apply[1] = (size_t)(g.rows + 15) / 16;
+    g.apply[1] = (size_t)((g.rows + (uint64_t)b.rows - 1) / (uint64_t)b.rows);
     g.merge = (size_t)g.channels;
     return g;
 }
