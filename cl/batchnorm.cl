@@ -62,8 +62,8 @@ static inline vecf gradient(global const float *dy, global const float *y, const
     EACH name[v] = value;
 #define OF(p) vec_load(p + c + v * VEC, LEFT)
 
-kernel void batchnorm_moments(global const float *restrict x, global float *restrict partial, const ulong rows,
-                              const int C, const int parts)
+VECTOR_KERNEL void batchnorm_moments(global const float *restrict x, global float *restrict partial, const ulong rows,
+                                     const int C, const int parts)
 {
     CHANNELS
     SHARE
@@ -98,10 +98,10 @@ kernel void batchnorm_moments(global const float *restrict x, global float *rest
     }
 }
 
-kernel void batchnorm_merge(global const float *restrict partial, global float *restrict mean_out,
-                            global float *restrict rstd_out, global float *restrict running_mean,
-                            global float *restrict running_var, const ulong rows, const int C, const int parts,
-                            const float eps, const float momentum)
+VECTOR_KERNEL void batchnorm_merge(global const float *restrict partial, global float *restrict mean_out,
+                                   global float *restrict rstd_out, global float *restrict running_mean,
+                                   global float *restrict running_var, const ulong rows, const int C, const int parts,
+                                   const float eps, const float momentum)
 {
     const int c = get_global_id(0);
     if (c >= C)
@@ -120,10 +120,10 @@ kernel void batchnorm_merge(global const float *restrict partial, global float *
     running_var[c] = fma(momentum, m2 / (n - 1.0f) - running_var[c], running_var[c]);
 }
 
-kernel void batchnorm_apply(global const float *restrict x, global const float *restrict gamma,
-                            global const float *restrict beta, global const float *restrict mean,
-                            global const float *restrict rstd, global const float *r, global float *restrict y,
-                            const ulong rows, const int C, const int mode)
+VECTOR_KERNEL void batchnorm_apply(global const float *restrict x, global const float *restrict gamma,
+                                   global const float *restrict beta, global const float *restrict mean,
+                                   global const float *restrict rstd, global const float *r, global float *restrict y,
+                                   const ulong rows, const int C, const int mode)
 {
     CHANNELS
     ROWS
@@ -138,10 +138,11 @@ kernel void batchnorm_apply(global const float *restrict x, global const float *
     }
 }
 
-kernel void batchnorm_eval__plain(global const float *restrict x, global const float *restrict gamma,
-                                  global const float *restrict beta, global const float *restrict mean,
-                                  global const float *restrict var, global const float *r, global float *restrict y,
-                                  const ulong rows, const int C, const int mode, const float eps)
+VECTOR_KERNEL void batchnorm_eval__plain(global const float *restrict x, global const float *restrict gamma,
+                                         global const float *restrict beta, global const float *restrict mean,
+                                         global const float *restrict var, global const float *r,
+                                         global float *restrict y, const ulong rows, const int C, const int mode,
+                                         const float eps)
 {
     CHANNELS
     ROWS
@@ -157,11 +158,11 @@ kernel void batchnorm_eval__plain(global const float *restrict x, global const f
 }
 
 /* partial: sums of d, then of d * xhat */
-kernel void batchnorm_bwd_sums(global const float *restrict x, global const float *y,
-                               global const float *restrict gamma, global const float *beta,
-                               global const float *restrict mean, global const float *restrict rstd,
-                               global const float *restrict dy, global float *restrict partial, const ulong rows,
-                               const int C, const int parts, const int mode)
+VECTOR_KERNEL void batchnorm_bwd_sums(global const float *restrict x, global const float *y,
+                                      global const float *restrict gamma, global const float *beta,
+                                      global const float *restrict mean, global const float *restrict rstd,
+                                      global const float *restrict dy, global float *restrict partial,
+                                      const ulong rows, const int C, const int parts, const int mode)
 {
     CHANNELS
     SHARE
@@ -186,8 +187,8 @@ kernel void batchnorm_bwd_sums(global const float *restrict x, global const floa
     }
 }
 
-kernel void batchnorm_bwd_merge(global const float *restrict partial, global float *restrict dgamma,
-                                global float *restrict dbeta, const int C, const int parts)
+VECTOR_KERNEL void batchnorm_bwd_merge(global const float *restrict partial, global float *restrict dgamma,
+                                       global float *restrict dbeta, const int C, const int parts)
 {
     const int c = get_global_id(0);
     if (c >= C)
@@ -201,12 +202,12 @@ kernel void batchnorm_bwd_merge(global const float *restrict partial, global flo
     dgamma[c] = product;
 }
 
-kernel void batchnorm_bwd_apply(global const float *restrict x, global const float *y,
-                                global const float *restrict gamma, global const float *beta,
-                                global const float *restrict mean, global const float *restrict rstd,
-                                global const float *restrict dy, global const float *restrict dgamma,
-                                global const float *restrict dbeta, global float *restrict dx, global float *dr,
-                                const ulong rows, const int C, const int mode)
+VECTOR_KERNEL void batchnorm_bwd_apply(global const float *restrict x, global const float *y,
+                                       global const float *restrict gamma, global const float *beta,
+                                       global const float *restrict mean, global const float *restrict rstd,
+                                       global const float *restrict dy, global const float *restrict dgamma,
+                                       global const float *restrict dbeta, global float *restrict dx, global float *dr,
+                                       const ulong rows, const int C, const int mode)
 {
     CHANNELS
     ROWS

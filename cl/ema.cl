@@ -1,8 +1,12 @@
-/* Exponential moving average: s += (1 - decay) (p - s). Four of n values a work-item. */
+/* Exponential moving average: s += (1 - decay) (p - s). */
 
-kernel void ema__plain(const ulong n, global float *restrict s, global const float *restrict p, const float rate)
+#include "common/span.clh"
+
+VECTOR_KERNEL void ema__plain(const ulong n, global float *restrict s, global const float *restrict p,
+                              const float rate)
 {
-    const ulong first = (ulong)get_global_id(0) * 4, end = first + 4 < n ? first + 4 : n;
-    for (ulong i = first; i < end; i++)
-        s[i] = fma(rate, p[i] - s[i], s[i]);
+    EACH_VECTOR {
+        const vecf v = LOAD(s);
+        STORE(fma((vecf)(rate), LOAD(p) - v, v), s);
+    }
 }

@@ -12,10 +12,10 @@
     const int first = (int)get_global_id(0) * span, end = NC - first < span ? NC : first + span;                      \
     for (int i = first, left = end - first; i < end; i += VEC, left -= VEC)
 
-kernel void maxpool_fwd__plain(global const float *restrict x, global float *restrict y, global int *restrict index,
-                               const int span, const int NC, const int H, const int W, const int P, const int Q,
-                               const int window_h, const int window_w, const int stride_h, const int stride_w,
-                               const int pad_h, const int pad_w)
+VECTOR_KERNEL void maxpool_fwd__plain(global const float *restrict x, global float *restrict y,
+                                      global int *restrict index, const int span, const int NC, const int H,
+                                      const int W, const int P, const int Q, const int window_h, const int window_w,
+                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
     SPAN_LOOP
@@ -50,10 +50,10 @@ int last_window(const int h, const int stride, const int pad, const int count)
     return b < count ? b : count - 1;
 }
 
-kernel void maxpool_bwd__plain(global const float *restrict dy, global const int *restrict index,
-                               global float *restrict dx, const int span, const int NC, const int H, const int W,
-                               const int P, const int Q, const int window_h, const int window_w, const int stride_h,
-                               const int stride_w, const int pad_h, const int pad_w)
+VECTOR_KERNEL void maxpool_bwd__plain(global const float *restrict dy, global const int *restrict index,
+                                      global float *restrict dx, const int span, const int NC, const int H,
+                                      const int W, const int P, const int Q, const int window_h, const int window_w,
+                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w)
 {
     const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
@@ -70,10 +70,10 @@ kernel void maxpool_bwd__plain(global const float *restrict dy, global const int
     }
 }
 
-kernel void avgpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span, const int NC,
-                               const int H, const int W, const int P, const int Q, const int window_h,
-                               const int window_w, const int stride_h, const int stride_w, const int pad_h,
-                               const int pad_w)
+VECTOR_KERNEL void avgpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
+                                      const int NC, const int H, const int W, const int P, const int Q,
+                                      const int window_h, const int window_w, const int stride_h, const int stride_w,
+                                      const int pad_h, const int pad_w)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
     SPAN_LOOP
@@ -89,10 +89,10 @@ kernel void avgpool_fwd__plain(global const float *restrict x, global float *res
     }
 }
 
-kernel void avgpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span, const int NC,
-                               const int H, const int W, const int P, const int Q, const int window_h,
-                               const int window_w, const int stride_h, const int stride_w, const int pad_h,
-                               const int pad_w)
+VECTOR_KERNEL void avgpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span,
+                                      const int NC, const int H, const int W, const int P, const int Q,
+                                      const int window_h, const int window_w, const int stride_h, const int stride_w,
+                                      const int pad_h, const int pad_w)
 {
     const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
@@ -107,8 +107,8 @@ kernel void avgpool_bwd__plain(global const float *restrict dy, global float *re
     }
 }
 
-kernel void globalpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
-                                  const int NC, const int pixels)
+VECTOR_KERNEL void globalpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
+                                         const int NC, const int pixels)
 {
     SPAN_LOOP
     {
@@ -119,8 +119,8 @@ kernel void globalpool_fwd__plain(global const float *restrict x, global float *
     }
 }
 
-kernel void globalpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span,
-                                  const int NC, const int pixels)
+VECTOR_KERNEL void globalpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span,
+                                         const int NC, const int pixels)
 {
     const ulong to = get_global_id(1) * (ulong)NC;
     SPAN_LOOP

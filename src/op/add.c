@@ -10,7 +10,7 @@ static const struct call_port out[] = {{"y", "HWNC", CALL_F32, 0, "sum"}};
 
 static enum rote_status prepare(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "add", "add_fwd__plain", NULL, &inst->kernel[0]);
+    return elementwise_kernel(inst, "add", "add_fwd__plain");
 }
 
 static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = elementwise_run};

@@ -123,8 +123,8 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     if (l.by_panel)
         return by_panel(inst, g, p, &l, off_h, off_w);
     int64_t channels = g->transposed ? l.vec : least(l.vec, 4);
-    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)l.panels}, one = 1;
-    TRY(rt_run(inst->kernel[1], 2, filters, NULL, "mmliiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
+    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)l.panels}, one = 1, group[2] = {1, 1};
+    TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
                (int)g->C, (int)g->K, (int)g->transposed, (int)channels));
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
                (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,

@@ -28,7 +28,7 @@ static enum rote_status prepare(struct op_inst *inst)
 static enum rote_status enqueue(struct op_inst *inst)
 {
     const struct call *c = &inst->call;
-    size_t global = elementwise_items(inst), local = op_group_1d(inst);
+    size_t global = (size_t)(call_elements(&c->in[0]) + 3) / 4, local = op_group_1d(inst);
     float p = (float)call_float(c, "p");
     uint64_t seed = (uint64_t)call_int(c, "seed");
     return rt_run(inst->kernel[0], 1, &global, &local, "lmmffuuuu", (uint64_t)call_elements(&c->in[0]), inst->in[0],

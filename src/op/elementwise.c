@@ -13,9 +13,22 @@ enum rote_status elementwise_infer(struct call *c)
     return ROTE_OK;
 }
 
+static int span_of(const struct op_inst *inst)
+{
+    return rt_facts_of(inst->dev)->cls == RT_CPU ? 1024 : op_vec(inst, INT32_MAX);
+}
+
+enum rote_status elementwise_kernel(struct op_inst *inst, const char *file, const char *name)
+{
+    char options[64];
+    snprintf(options, sizeof options, "-DVEC=%d -DSPAN=%d", op_vec(inst, INT32_MAX), span_of(inst));
+    return rt_kernel_new(inst->dev, file, name, options, &inst->kernel[0]);
+}
+
 size_t elementwise_items(const struct op_inst *inst)
 {
-    return (size_t)((call_elements(&inst->call.in[0]) + 3) / 4);
+    int64_t span = span_of(inst);
+    return (size_t)((call_elements(&inst->call.in[0]) + span - 1) / span);
 }
 
 enum rote_status elementwise_run(struct op_inst *inst)

@@ -11,7 +11,7 @@ static const struct call_attr attrs[] = {{"decay", ATTR_FLOAT, 0.999, 0, 1, fals
 
 static enum rote_status prepare(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "ema", "ema__plain", NULL, &inst->kernel[0]);
+    return elementwise_kernel(inst, "ema", "ema__plain");
 }
 
 static enum rote_status enqueue(struct op_inst *inst)

@@ -45,25 +45,43 @@ static enum rote_status infer(struct call *c)
     return ROTE_OK;
 }
 
-static enum rote_status prepare_bytes(struct op_inst *inst)
+/* Samples a work-item. */
+static int samples_of(const struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "gather", "gather__plain", NULL, &inst->kernel[0]);
+    return rt_facts_of(inst->dev)->cls == RT_CPU && inst->call.out[0].dim[3] <= 4 ? 16 : 1;
 }
 
-static enum rote_status prepare_floats(struct op_inst *inst)
+static size_t blocks(const struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "gather", "gather_float__plain", NULL, &inst->kernel[0]);
+    int64_t samples = samples_of(inst);
+    return (size_t)((inst->call.out[0].dim[2] + samples - 1) / samples);
+}
+
+/* One by one on CPUs: some keep a whole group's private arrays on the stack. */
+static const size_t *group_of(const struct op_inst *inst)
+{
+    static const size_t one[2] = {1, 1};
+    return rt_facts_of(inst->dev)->cls == RT_CPU ? one : NULL;
+}
+
+static enum rote_status prepare(struct op_inst *inst)
+{
+    char name[64], options[64];
+    snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
+    snprintf(options, sizeof options, "-DSAMPLES=%d -DCOLUMNS=%d -DCHANNELS=%lld", samples_of(inst),
+             samples_of(inst), (long long)inst->call.out[0].dim[3]);
+    return rt_kernel_new(inst->dev, "gather", name, options, &inst->kernel[0]);
 }
 
 static enum rote_status enqueue_bytes(struct op_inst *inst)
 {
     const struct call *c = &inst->call;
     const int64_t *d = c->out[0].dim;
-    size_t global[2] = {(size_t)d[2], (size_t)(d[0] * d[1])};
+    size_t global[2] = {blocks(inst), (size_t)d[0]};
     uint64_t seed = (uint64_t)call_int(c, "seed");
     struct rt_mem **in = inst->in, **o = inst->out;
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmmmmmmmiiiiiiiiuuiiif", in[0], in[1], in[2], in[3], o[0], o[1],
-                  o[2], o[3], (int)d[0], (int)d[1], (int)d[2], (int)d[3], (int)call_int(c, "offset"),
+    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiuuiiif", in[0], in[1], in[2], in[3], o[0], o[1],
+                  o[2], o[3], (int)d[0], (int)d[1], (int)d[2], (int)call_int(c, "offset"),
                   (int)call_int(c, "count"), (int)call_int(c, "augment"), (int)call_int(c, "epoch"), (uint32_t)seed,
                   (uint32_t)(seed >> 32), (int)call_int(c, "crop"), (int)call_int(c, "flip"),
                   (int)call_int(c, "cutout"), call_float(c, "cutout_p"));
@@ -73,10 +91,10 @@ static enum rote_status enqueue_floats(struct op_inst *inst)
 {
     const struct call *c = &inst->call;
     const int64_t *d = c->out[0].dim;
-    size_t global[2] = {(size_t)d[2], (size_t)(d[0] * d[1])};
+    size_t global[2] = {blocks(inst), (size_t)(d[0] * d[1])};
     struct rt_mem **in = inst->in, **o = inst->out;
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmmmmmmmiiiii", in[0], in[1], in[2], in[3], o[0], o[1], o[2],
-                  o[3], (int)(d[0] * d[1]), (int)d[2], (int)d[3], (int)call_int(c, "offset"),
+    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiii", in[0], in[1], in[2], in[3], o[0], o[1], o[2],
+                  o[3], (int)(d[0] * d[1]), (int)d[2], (int)call_int(c, "offset"),
                   (int)call_int(c, "count"));
 }
 
@@ -95,8 +113,8 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return op_check_below(c, 2, in[2], c->in[0].dim[0]);
 }
 
-static const struct op_variant bytes = {.name = "plain", .prepare = prepare_bytes, .enqueue = enqueue_bytes};
-static const struct op_variant floats = {.name = "plain", .prepare = prepare_floats, .enqueue = enqueue_floats};
+static const struct op_variant bytes = {.name = "plain", .prepare = prepare, .enqueue = enqueue_bytes};
+static const struct op_variant floats = {.name = "plain", .prepare = prepare, .enqueue = enqueue_floats};
 
 #define SHAPES(i, h, c, j) "images=" i "x" h "x" c " labels=" i " order=" j " norm=2x" c
 

@@ -12,12 +12,12 @@ static const struct call_port dx_port[] = {{"dx", "HWNC", CALL_F32, 0, "gradient
 
 static enum rote_status prepare_fwd(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "relu", "relu_fwd__plain", NULL, &inst->kernel[0]);
+    return elementwise_kernel(inst, "relu", "relu_fwd__plain");
 }
 
 static enum rote_status prepare_bwd(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "relu", "relu_bwd__plain", NULL, &inst->kernel[0]);
+    return elementwise_kernel(inst, "relu", "relu_bwd__plain");
 }
 
 static const struct op_variant plain_fwd = {.name = "plain", .prepare = prepare_fwd, .enqueue = elementwise_run};

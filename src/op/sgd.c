@@ -28,7 +28,7 @@ static enum rote_status infer(struct call *c)
 
 static enum rote_status prepare(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "sgd", "sgd__plain", NULL, &inst->kernel[0]);
+    return elementwise_kernel(inst, "sgd", "sgd__plain");
 }
 
 static enum rote_status enqueue(struct op_inst *inst)

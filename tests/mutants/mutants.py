@@ -69,9 +69,9 @@ MUTANTS = [
     ("dropout_fwd", "dropout.cl", ">= p ?", "< p ?"),
     ("dropout_bwd", "dropout.cl", "* scale", "* 1.0f"),
     ("gather", "gather.cl", "row = h + g.dy", "row = h - g.dy"),
-    ("gather", "gather.cl", "W - 1 - w", "W - w"),
-    ("gather", "gather.cl", "at < last ? at : last", "at", 2),
-    ("gather_float", "gather.cl", "norm[c]) * norm[C + c]", "norm[c])", 2),
+    ("gather", "gather.cl", "g.flip ? W - 1 :", "g.flip ? W :"),
+    ("gather", "gather.cl", "index[j] = order[at < last ? at : last]", "index[j] = order[at]"),
+    ("gather_float", "gather.cl", "norm[c]) * norm[CHANNELS + c]", "norm[c])"),
     ("segment_rows", "segment.cl", "y[n] < g", "y[n] <= g"),
     ("segment_fwd", "segment.cl", "d < D; d++", "d + 1 < D; d++"),
     ("segment_fwd", "segment.cl", "b[(ulong)g * T + t]", "b[t]"),
@@ -87,11 +87,11 @@ MUTANTS = [
     ("head_loss", "head_loss.cl", "share * scale * g", "share * g"),
     ("ledger", "ledger.cl", "row[5] > hit", "row[5] < hit"),
     ("metrics", "metrics.cl", "n < N; n++", "n + 1 < N; n++"),
-    ("sgd", "sgd.cl", "fma(-lr,", "fma(lr,"),
-    ("sgd", "sgd.cl", "fma(momentum, v, d)", "v"),
+    ("sgd", "sgd.cl", "(vecf)(-lr)", "(vecf)(lr)"),
+    ("sgd", "sgd.cl", "fma((vecf)(momentum), v, d)", "v"),
     ("adamw", "adamw.cl", "* shrink -", "-"),
-    ("adamw", "adamw.cl", "fma(sqrt(v[i]), root, eps)", "sqrt(v[i])"),
-    ("ema", "ema.cl", "p[i] - s[i]", "p[i] + s[i]"),
+    ("adamw", "adamw.cl", "fma(sqrt(second), (vecf)(root), (vecf)(eps))", "sqrt(second)"),
+    ("ema", "ema.cl", "LOAD(p) - v", "LOAD(p) + v"),
 ]
 
 
