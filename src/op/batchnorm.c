@@ -229,42 +229,43 @@ static double length(const struct call *c)
 #define EVAL_CASE "x=1x1x1x3 gamma=3 beta=3 running_mean=3 running_var=3",
 #define ATTRS attrs, (int)COUNT_OF(attrs)
 
-/* Of one mode: name, ports, formulas, cases. */
-#define BATCHNORM(name, in, n_in, bwd_ports, n_bwd_in, n_bwd_out, tail, FWD, BWD, EVAL)                        \
-    const struct op_def op_##name##_fwd = {                                                                   \
-        .sig = {#name "_fwd", in, fwd_out, n_in, 5, ATTRS},                                                   \
-        .text = "y = " tail ", v = (x - mean) * rstd * gamma + beta, mean and rstd of this batch",            \
-        .infer = infer_fwd,                                                                                   \
-        .ref = ref_##name##_fwd,                                                                              \
-        .variants = (const struct op_variant *const[]){&plain_fwd, NULL},                                     \
-        .grads = (const char *const[]){#name "_bwd", NULL},                                                   \
-        .fill = fill,                                                                                         \
-        .length = length,                                                                                     \
-        .tolerance = 8,                                                                                       \
-        .cases = (const char *const[]){CASES(FWD) NULL},                                                      \
-    };                                                                                                        \
-    const struct op_def op_##name##_bwd = {                                                                   \
-        .sig = {#name "_bwd", bwd_ports, bwd_out, n_bwd_in, n_bwd_out, ATTRS},                                \
-        .text = "the gradients of " #name "_fwd",                                                             \
-        .infer = infer,                                                                                       \
-        .ref = ref_##name##_bwd,                                                                              \
-        .variants = (const struct op_variant *const[]){&plain_bwd, NULL},                                     \
-        .fill = fill,                                                                                         \
-        .length = length,                                                                                     \
-        .tolerance = 8,                                                                                       \
-        .cases = (const char *const[]){CASES(BWD) NULL},                                                      \
-    };                                                                                                        \
-    const struct op_def op_##name##_eval = {                                                                  \
-        .sig = {#name "_eval", in, eval_out, n_in, 1, ATTRS},                                                 \
-        .text = "y = " tail ", v = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",              \
-        .infer = infer,                                                                                       \
-        .ref = ref_##name##_eval,                                                                             \
-        .variants = (const struct op_variant *const[]){&plain_eval, NULL},                                    \
-        .fill = fill,                                                                                         \
-        .tolerance = 8,                                                                                       \
-        .cases = (const char *const[]){CASES(FWD) EVAL NULL},                                                 \
-    };
+/* `v` is the normalised value, `tail` what a mode makes of it. */
+#define FWD_DEF(name, in, n_in, tail, cases_of)                                                   \
+    {                                                                                             \
+        .sig = {#name "_fwd", in, fwd_out, n_in, 5, ATTRS},                                       \
+        .text = "y = " tail ", v = (x - mean) * rstd * gamma + beta, mean and rstd of this batch", \
+        .infer = infer_fwd, .ref = ref_##name##_fwd,                                              \
+        .variants = (const struct op_variant *const[]){&plain_fwd, NULL},                         \
+        .grads = (const char *const[]){#name "_bwd", NULL},                                       \
+        .fill = fill, .length = length, .tolerance = 8,                                           \
+        .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
+    }
+#define BWD_DEF(name, in, n_in, n_out, cases_of)                                                  \
+    {                                                                                             \
+        .sig = {#name "_bwd", in, bwd_out, n_in, n_out, ATTRS},                                   \
+        .text = "the gradients of " #name "_fwd",                                                 \
+        .infer = infer, .ref = ref_##name##_bwd,                                                  \
+        .variants = (const struct op_variant *const[]){&plain_bwd, NULL},                         \
+        .fill = fill, .length = length, .tolerance = 8,                                           \
+        .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
+    }
+#define EVAL_DEF(name, in, n_in, tail, cases_of, more_cases)                                      \
+    {                                                                                             \
+        .sig = {#name "_eval", in, eval_out, n_in, 1, ATTRS},                                     \
+        .text = "y = " tail ", v = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",  \
+        .infer = infer, .ref = ref_##name##_eval,                                                 \
+        .variants = (const struct op_variant *const[]){&plain_eval, NULL},                        \
+        .fill = fill, .tolerance = 8,                                                             \
+        .cases = (const char *const[]){CASES(cases_of) more_cases NULL},                          \
+    }
 
-BATCHNORM(batchnorm, fwd_in, 5, bwd_in, 5, 3, "v", FWD_CASE, BWD_CASE, EVAL_CASE)
-BATCHNORM(batchnorm_relu, fwd_in, 5, relu_bwd_in, 6, 3, "max(v, 0)", FWD_CASE, RELU_BWD_CASE, EVAL_CASE)
-BATCHNORM(batchnorm_add_relu, add_fwd_in, 6, add_bwd_in, 6, 4, "max(v + r, 0)", ADD_FWD_CASE, ADD_BWD_CASE, )
+const struct op_def op_batchnorm_fwd = FWD_DEF(batchnorm, fwd_in, 5, "v", FWD_CASE);
+const struct op_def op_batchnorm_bwd = BWD_DEF(batchnorm, bwd_in, 5, 3, BWD_CASE);
+const struct op_def op_batchnorm_eval = EVAL_DEF(batchnorm, fwd_in, 5, "v", FWD_CASE, EVAL_CASE);
+const struct op_def op_batchnorm_relu_fwd = FWD_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", FWD_CASE);
+const struct op_def op_batchnorm_relu_bwd = BWD_DEF(batchnorm_relu, relu_bwd_in, 6, 3, RELU_BWD_CASE);
+const struct op_def op_batchnorm_relu_eval = EVAL_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", FWD_CASE, EVAL_CASE);
+const struct op_def op_batchnorm_add_relu_fwd = FWD_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", ADD_FWD_CASE);
+const struct op_def op_batchnorm_add_relu_bwd = BWD_DEF(batchnorm_add_relu, add_bwd_in, 6, 4, ADD_BWD_CASE);
+const struct op_def op_batchnorm_add_relu_eval =
+    EVAL_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", ADD_FWD_CASE, );

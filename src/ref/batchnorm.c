@@ -81,13 +81,47 @@ static void eval(const struct call *c, void *const *in, void *const *out, enum m
     }
 }
 
-#define BATCHNORM(name, pass, mode)                                                \
-    void ref_##name##_##pass(const struct call *c, void *const *in, void *const *out) \
-    {                                                                              \
-        pass(c, in, out, mode);                                                    \
-    }
-#define PASSES(name, mode) BATCHNORM(name, fwd, mode) BATCHNORM(name, bwd, mode) BATCHNORM(name, eval, mode)
+void ref_batchnorm_fwd(const struct call *c, void *const *in, void *const *out)
+{
+    fwd(c, in, out, PLAIN);
+}
 
-PASSES(batchnorm, PLAIN)
-PASSES(batchnorm_relu, RELU)
-PASSES(batchnorm_add_relu, ADD_RELU)
+void ref_batchnorm_bwd(const struct call *c, void *const *in, void *const *out)
+{
+    bwd(c, in, out, PLAIN);
+}
+
+void ref_batchnorm_eval(const struct call *c, void *const *in, void *const *out)
+{
+    eval(c, in, out, PLAIN);
+}
+
+void ref_batchnorm_relu_fwd(const struct call *c, void *const *in, void *const *out)
+{
+    fwd(c, in, out, RELU);
+}
+
+void ref_batchnorm_relu_bwd(const struct call *c, void *const *in, void *const *out)
+{
+    bwd(c, in, out, RELU);
+}
+
+void ref_batchnorm_relu_eval(const struct call *c, void *const *in, void *const *out)
+{
+    eval(c, in, out, RELU);
+}
+
+void ref_batchnorm_add_relu_fwd(const struct call *c, void *const *in, void *const *out)
+{
+    fwd(c, in, out, ADD_RELU);
+}
+
+void ref_batchnorm_add_relu_bwd(const struct call *c, void *const *in, void *const *out)
+{
+    bwd(c, in, out, ADD_RELU);
+}
+
+void ref_batchnorm_add_relu_eval(const struct call *c, void *const *in, void *const *out)
+{
+    eval(c, in, out, ADD_RELU);
+}

@@ -44,7 +44,7 @@ def operators(folder):
     sources = {layer: "".join(p.read_text() for p in ROOT.glob(f"{layer}/*.c*"))
                for layer in ("src/op", "src/ref")}
     for name in listed:
-        check(f"op_{name} = " in sources["src/op"] and f"void ref_{name}(" in sources["src/ref"], name)
+        check(f"op_{name} =" in sources["src/op"] and f"void ref_{name}(" in sources["src/ref"], name)
 
 
 main(keys, subcommands, operators)

@@ -68,7 +68,7 @@ MUTANTS = [
     ("gelu_bwd", "gelu.cl", "+ v * 0.39894228f", "- v * 0.39894228f"),
     ("dropout_fwd", "dropout.cl", ">= p ?", "< p ?"),
     ("dropout_bwd", "dropout.cl", "* scale", "* 1.0f"),
-    ("gather", "gather.cl", "row = h + g.dy", "row = h - g.dy"),
+    ("gather", "gather.cl", "row[j] = h + g.dy", "row[j] = h - g.dy"),
     ("gather", "gather.cl", "g.flip ? W - 1 :", "g.flip ? W :"),
     ("gather", "gather.cl", "index[j] = order[at < last ? at : last]", "index[j] = order[at]"),
     ("gather_float", "gather.cl", "norm[c]) * norm[CHANNELS + c]", "norm[c])"),
