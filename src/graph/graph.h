@@ -29,7 +29,7 @@ struct graph_node {
     char name[72];
     struct call call;
     int in[CALL_MAX_PORTS], out[CALL_MAX_PORTS]; /* tensors; -1 absent */
-    char variant[24];  /* wanted; "" the first that takes it */
+    char variant[OP_VARIANT_WORDS]; /* wanted; "" the first that takes it */
     struct op_inst *inst;
     uint64_t workspace_offset;
     struct rt_mem *workspace;

@@ -111,10 +111,13 @@ out:
     return st;
 }
 
-static enum rote_status set_variant(struct graph *g, const char *variant)
+/* `words`: a variant's name, tunables behind a colon. */
+static enum rote_status set_variant(struct graph *g, const char *words)
 {
     const char *known[16] = {"host"};
+    char variant[OP_VARIANT_WORDS];
     size_t n_known = 1;
+    snprintf(variant, sizeof variant, "%.*s", (int)strcspn(words, ":"), words);
     bool found = !strcmp(variant, "host");
     for (int i = 0; i < g->n_nodes; i++) {
         bool has = !strcmp(variant, "host");
@@ -124,7 +127,7 @@ static enum rote_status set_variant(struct graph *g, const char *variant)
                 known[n_known++] = (*v)->name;
         }
         if (has)
-            snprintf(g->node[i].variant, sizeof g->node[i].variant, "%s", variant);
+            snprintf(g->node[i].variant, sizeof g->node[i].variant, "%s", words);
         found = found || has;
     }
     if (found)

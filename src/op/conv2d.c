@@ -132,15 +132,15 @@ static struct conv2d_geometry geometry_data(const struct call *c)
 
 /* F(4x4, 3x3): its transforms multiply rounding errors by up to about 8. */
 #define WINOGRAD_TOLERANCE 16
-CONV2D_VARIANT_IF(fwd, product, winograd, WINOGRAD_TOLERANCE)
-CONV2D_VARIANT(fwd, product, tile)
-CONV2D_VARIANT(fwd, product, clblast)
-CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE)
-CONV2D_VARIANT(data, product, tile)
-CONV2D_VARIANT(data, product, clblast)
-CONV2D_VARIANT_IF(filter, filter, winograd, WINOGRAD_TOLERANCE)
-CONV2D_VARIANT(filter, filter, tile)
-CONV2D_VARIANT(filter, filter, clblast)
+CONV2D_VARIANT_IF(fwd, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
+CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(fwd, product, clblast, NULL)
+CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
+CONV2D_VARIANT(data, product, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(data, product, clblast, NULL)
+CONV2D_VARIANT_IF(filter, filter, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_filter_tunables)
+CONV2D_VARIANT(filter, filter, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(filter, filter, clblast, NULL)
 
 static double length_fwd(const struct call *c)
 {

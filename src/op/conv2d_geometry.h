@@ -41,20 +41,27 @@ enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d
 /* Whether F(4x4, 3x3) fits this product or filter gradient. */
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
 
-/* "-DVEC=16 -DNV=4" for this device and this many columns; *kt = VEC·NV. */
-void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt);
+/* The register tile of a variant: PT rows (of a filter gradient MC channels) by NV vectors of VEC
+ * floats; kt = NV·VEC. Tunables `vectors` and `rows`, whose initial value is the argument. */
+#define CONV2D_TILE_ROWS 6
+struct conv2d_tile {
+    int64_t vec, nv, pt, kt;
+    char options[64];
+};
+struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
+extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[];
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */
-#define CONV2D_VARIANT(pass, kind, name) CONV2D_VARIANT_OF(pass, kind, name, NULL, 0)
-#define CONV2D_VARIANT_IF(pass, kind, name, tolerance)                                        \
+#define CONV2D_VARIANT(pass, kind, name, tunables) CONV2D_VARIANT_OF(pass, kind, name, NULL, 0, tunables)
+#define CONV2D_VARIANT_IF(pass, kind, name, tolerance, tunables)                              \
     static bool accepts_##pass##_##name(const struct rt_facts *f, const struct call *c)       \
     {                                                                                         \
         struct conv2d_geometry g = geometry_##pass(c);                                        \
         return conv2d_##kind##_##name##_accepts(f, &g);                                       \
     }                                                                                         \
-    CONV2D_VARIANT_OF(pass, kind, name, accepts_##pass##_##name, tolerance)
-#define CONV2D_VARIANT_OF(pass, kind, name, accepts, tolerance)                               \
+    CONV2D_VARIANT_OF(pass, kind, name, accepts_##pass##_##name, tolerance, tunables)
+#define CONV2D_VARIANT_OF(pass, kind, name, accepts, tolerance, tunables)                     \
     static enum rote_status prepare_##pass##_##name(struct op_inst *inst)                     \
     {                                                                                         \
         struct conv2d_geometry g = geometry_##pass(&inst->call);                              \
@@ -66,6 +73,6 @@ void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, s
         return conv2d_##kind##_##name(inst, &g, (struct conv2d_ports){0, 1});                 \
     }                                                                                         \
     static const struct op_variant name##_##pass = {#name, accepts, prepare_##pass##_##name,  \
-                                                    enqueue_##pass##_##name, tolerance};
+                                                    enqueue_##pass##_##name, tolerance, tunables};
 
 #endif

@@ -7,24 +7,38 @@
 #define FILTER_CHUNK_ROWS 128
 #define FILTER_WORKSPACE ((uint64_t)64 << 20)
 
-void conv2d_tile_options(const struct rt_facts *f, int64_t columns, char *out, size_t cap, int64_t *kt)
+#define GROUPS_EACH 8 /* work-items for a core */
+
+const struct op_tunable conv2d_tile_tunables[] = {
+    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
+    {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},
+    {"items", (const int[]){1, 2, 4, 8, 16, 64, 0}, "work-items for each of the device's cores"},
+    {NULL, NULL, NULL},
+};
+
+struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows)
 {
-    int vec = f->native_float >= 16 ? 16 : f->native_float >= 8 ? 8 : 4;
-    int most = vec == 16 ? 4 : 2, nv = most;
-    int64_t vectors = (columns + vec - 1) / vec;
-    while (nv > 1 && vectors % nv)
-        nv--;
-    if (nv == 1 && vectors > 1) /* an odd count: padding beats one narrow panel after another */
-        nv = vectors < most ? (int)vectors : most;
-    *kt = (int64_t)vec * nv;
-    snprintf(out, cap, "-DVEC=%d -DNV=%d", vec, nv);
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    struct conv2d_tile t = {.vec = f->native_float >= 16 ? 16 : f->native_float >= 8 ? 8 : 4};
+    int64_t most = t.vec == 16 ? 4 : 2, vectors = (columns + t.vec - 1) / t.vec;
+    t.nv = most;
+    while (t.nv > 1 && vectors % t.nv)
+        t.nv--;
+    if (t.nv == 1 && vectors > 1) /* an odd count: padding beats one narrow panel after another */
+        t.nv = vectors < most ? vectors : most;
+    t.nv = op_tuned(inst, "vectors", t.nv);
+    t.pt = op_tuned(inst, "rows", rows);
+    t.kt = t.vec * t.nv;
+    snprintf(t.options, sizeof t.options, "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d", (int)t.vec, (int)t.nv, (int)t.pt,
+             (int)t.pt);
+    return t;
 }
 
 /* An even share for the cores, no more groups than there is work. */
 static size_t work_items(const struct op_inst *inst, int64_t tiles)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t items = (int64_t)f->compute_units * (f->cls == RT_CPU ? 8 : 64);
+    int64_t items = (int64_t)f->compute_units * op_tuned(inst, "items", f->cls == RT_CPU ? GROUPS_EACH : 64);
     return (size_t)(items < tiles ? items : tiles);
 }
 
@@ -41,13 +55,11 @@ static int64_t panel_rows(const struct conv2d_geometry *g, int64_t kt)
 enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    int64_t kt;
-    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_product__tile", options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", options, &inst->kernel[1]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", options, &inst->kernel[2]));
-    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, kt) * kt);
+    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_product__tile", t.options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", t.options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", t.options, &inst->kernel[2]));
+    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, t.kt) * t.kt);
 out:
     return st;
 }
@@ -55,13 +67,11 @@ out:
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    int64_t kt;
-    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
-    size_t pack = (size_t)panel_rows(g, kt), pack_local = op_group_1d(inst) < 16 ? 1 : 16;
+    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    size_t pack = (size_t)panel_rows(g, t.kt), pack_local = op_group_1d(inst) < 16 ? 1 : 16;
     size_t zero = (size_t)zeros(g), one = 1;
     uint64_t panels_at = (uint64_t)zeros(g);
-    int64_t panels = (g->K + kt - 1) / kt, tiles = (g->P * g->Q * g->N + 5) / 6 * panels * g->groups;
+    int64_t panels = (g->K + t.kt - 1) / t.kt, tiles = (g->P * g->Q * g->N + t.pt - 1) / t.pt * panels * g->groups;
     size_t items = work_items(inst, tiles);
     if (rt_kernel_max_group(inst->kernel[1]) < pack_local)
         pack_local = 1;
@@ -94,12 +104,10 @@ static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geo
 enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    int64_t kt;
-    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_filter__tile", options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", options, &inst->kernel[1]));
-    int64_t splits = filter_splits(inst, g, kt);
+    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_filter__tile", t.options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", t.options, &inst->kernel[1]));
+    int64_t splits = filter_splits(inst, g, t.kt);
     if (splits > 1)
         inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);
 out:
@@ -109,11 +117,9 @@ out:
 enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    int64_t kt;
-    conv2d_tile_options(rt_facts_of(inst->dev), g->K, options, sizeof options, &kt);
-    int64_t splits = filter_splits(inst, g, kt);
-    size_t items = work_items(inst, splits * g->groups * ((g->K + kt - 1) / kt)), one = 1;
+    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    int64_t splits = filter_splits(inst, g, t.kt);
+    size_t items = work_items(inst, splits * g->groups * ((g->K + t.kt - 1) / t.kt)), one = 1;
     size_t n = (size_t)(g->R * g->S * g->C * g->K * g->groups);
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
     TRY(rt_run(inst->kernel[0], 1, &items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,

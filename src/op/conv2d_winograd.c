@@ -4,10 +4,16 @@
  *   panels:        [V][zeros of each work-item][scratch of each work-item] */
 #include "op/conv2d_geometry.h"
 
-#define PT 6
-#define BLOCK_BYTES ((int64_t)640 << 10) /* V and M of a block of samples: inside a second-level cache */
-#define PANEL_BYTES ((int64_t)640 << 10) /* M of a block of rows */
+#define BLOCK_KB 640                     /* V and M of a block: inside a second-level cache */
 #define PANEL_CHANNELS 64                /* transformed in passing */
+
+const struct op_tunable conv2d_winograd_tunables[] = {
+    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
+    {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile"},
+    {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
+    {"block", (const int[]){160, 320, 640, 1024, 1536, 0}, "KiB that a work-item goes through at a time"},
+    {NULL, NULL, NULL},
+};
 
 static int64_t round_up(int64_t a, int64_t b)
 {
@@ -25,25 +31,28 @@ static int64_t least(int64_t a, int64_t b)
 }
 
 /* As many of `all` as `bytes` hold at `each` bytes, in whole register tiles and even blocks. */
-static int64_t block_rows(int64_t all, int64_t bytes, int64_t each)
+static int64_t block_rows(int64_t all, int64_t bytes, int64_t each, int64_t pt)
 {
-    int64_t most = bytes / each / PT * PT, rows = most < PT ? PT : least(most, round_up(all, PT));
+    int64_t most = bytes / each / pt * pt, rows = most < pt ? pt : least(most, round_up(all, pt));
     int64_t blocks = (all + rows - 1) / rows;
-    return round_up((all + blocks - 1) / blocks, PT);
+    return round_up((all + blocks - 1) / blocks, pt);
 }
 
 struct layout {
+    struct conv2d_tile tile;
     int64_t kt, vec, panels, tiles_q, tiles, v_row, rows, v_rows, first, scratch, units;
     bool by_panel;
     size_t items;
 };
 
-static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, char options[64])
+static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     struct layout l;
-    conv2d_tile_options(f, g->K, options, 64, &l.kt);
-    l.vec = f->native_float >= 16 ? 16 : f->native_float >= 8 ? 8 : 4;
+    int64_t block = op_tuned(inst, "block", BLOCK_KB) << 10;
+    l.tile = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    l.kt = l.tile.kt;
+    l.vec = l.tile.vec;
     l.panels = (g->K + l.kt - 1) / l.kt;
     l.tiles_q = (g->Q + 3) / 4;
     l.tiles = (g->P + 3) / 4 * l.tiles_q;
@@ -51,19 +60,19 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     int64_t all = l.tiles * g->N;
     l.by_panel = l.panels >= f->compute_units && all <= g->K / 4;
     if (l.by_panel) {
-        l.rows = block_rows(all, PANEL_BYTES, 36 * 4 * l.kt);
+        l.rows = block_rows(all, block, 36 * 4 * l.kt, l.tile.pt);
         l.units = l.panels * ((all + l.rows - 1) / l.rows);
         l.v_rows = round_up(all, l.rows);
         l.first = planes(l.v_rows * l.v_row);
         l.scratch = planes(l.kt * l.rows) + planes(l.kt * PANEL_CHANNELS);
     } else {
-        l.rows = block_rows(g->N, BLOCK_BYTES, 36 * 4 * (l.v_row + l.kt));
+        l.rows = block_rows(g->N, block, 36 * 4 * (l.v_row + l.kt), l.tile.pt);
         l.units = l.tiles * ((g->N + l.rows - 1) / l.rows);
         l.v_rows = 0;
         l.first = planes(g->C * l.panels * l.kt);
         l.scratch = WINOGRAD_ZEROS + planes(l.rows * l.v_row) + planes(l.rows * l.kt);
     }
-    l.items = (size_t)least((int64_t)f->compute_units * 2, l.units);
+    l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.units);
     return l;
 }
 
@@ -85,12 +94,11 @@ bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv
 enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    struct layout l = layout_of(inst, g, options);
+    struct layout l = layout_of(inst, g);
     const char *product = l.by_panel ? "conv2d_product__winograd_panels" : "conv2d_product__winograd";
     const char *first = l.by_panel ? "conv2d_winograd_input" : "conv2d_winograd_filter";
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", product, options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", first, options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", product, l.tile.options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", first, l.tile.options, &inst->kernel[1]));
     int64_t zeros = l.by_panel ? (int64_t)l.items * WINOGRAD_ZEROS : 0;
     inst->workspace_bytes = 4 * (uint64_t)(l.first + zeros + (int64_t)l.items * l.scratch);
 out:
@@ -116,8 +124,7 @@ out:
 enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    struct layout l = layout_of(inst, g, options);
+    struct layout l = layout_of(inst, g);
     int back = g->transposed ? 2 : 0; /* out[p] sums in[p - r + off]: taps in reverse from p + off - 2 */
     int off_h = (int)g->off_h - back, off_w = (int)g->off_w - back;
     if (l.by_panel)

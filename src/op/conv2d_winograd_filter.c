@@ -2,12 +2,23 @@
  * Workspace: [partial sums of each split, if there are several][scratch of each work-item]. */
 #include "op/conv2d_geometry.h"
 
-#define BLOCK 64       /* channels and filters of a block */
-#define BLOCK_ROWS 32  /* transformed at a time */
+#define BLOCK 64      /* channels and filters of a block */
+#define BLOCK_ROWS 32 /* transformed at a time */
+#define CHANNELS 4    /* of the register tile */
 #define PARTIAL_BYTES ((int64_t)64 << 20)
 
+const struct op_tunable conv2d_winograd_filter_tunables[] = {
+    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
+    {"rows", (const int[]){2, 4, 8, 0}, "channels of the register tile"},
+    {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
+    {"block", (const int[]){32, 64, 128, 0}, "channels and filters of a block"},
+    {"depth", (const int[]){16, 32, 64, 0}, "samples of a tile transformed at a time"},
+    {NULL, NULL, NULL},
+};
+
 struct layout {
-    int64_t kt, cb, kb, splits, partial, scratch;
+    struct conv2d_tile tile;
+    int64_t kt, depth, cb, kb, splits, partial, scratch;
     size_t items;
 };
 
@@ -21,26 +32,28 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, char options[64])
+static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     struct layout l;
-    conv2d_tile_options(f, g->K, options, 64, &l.kt);
-    int64_t vec = f->native_float >= 16 ? 16 : f->native_float >= 8 ? 8 : 4;
-    l.cb = least(round_up(g->C, vec), round_up(BLOCK, vec));
-    l.kb = least(round_up(g->K, l.kt), round_up(BLOCK, l.kt));
+    int64_t block = op_tuned(inst, "block", BLOCK);
+    l.tile = conv2d_tile_of(inst, g->K, CHANNELS);
+    l.kt = l.tile.kt;
+    l.depth = op_tuned(inst, "depth", BLOCK_ROWS);
+    l.cb = least(round_up(g->C, l.tile.vec), round_up(block, l.tile.vec));
+    l.kb = least(round_up(g->K, l.kt), round_up(block, l.kt));
     int64_t rows = (g->P + 3) / 4 * ((g->Q + 3) / 4) * g->N;
     int64_t blocks = (g->C + l.cb - 1) / l.cb * ((g->K + l.kb - 1) / l.kb);
     int64_t weights = 9 * g->C * g->K;
     l.splits = (4 * (int64_t)f->compute_units + blocks - 1) / blocks;
-    l.splits = least(l.splits, rows / (2 * BLOCK_ROWS));
+    l.splits = least(l.splits, rows / (2 * l.depth));
     l.splits = least(l.splits, PARTIAL_BYTES / (4 * weights));
     if (l.splits < 1)
         l.splits = 1;
     l.partial = l.splits > 1 ? l.splits * weights : 0;
-    int64_t floats = BLOCK_ROWS * (l.cb + l.kb) + l.cb * l.kb;
+    int64_t floats = l.depth * (l.cb + l.kb) + l.cb * l.kb;
     l.scratch = WINOGRAD_ZEROS + 36 * (floats + 3 * WINOGRAD_PLANE_PAD);
-    l.items = (size_t)least((int64_t)f->compute_units * 2, l.splits * blocks);
+    l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.splits * blocks);
     return l;
 }
 
@@ -53,11 +66,12 @@ bool conv2d_filter_winograd_accepts(const struct rt_facts *f, const struct conv2
 enum rote_status conv2d_filter_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    struct layout l = layout_of(inst, g, options);
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", options, &inst->kernel[0]));
+    struct layout l = layout_of(inst, g);
+    if (l.cb % l.tile.pt)
+        FAIL(ROTE_EUNSUPPORTED, "blocks of %d channels do not divide into tiles of %d", (int)l.cb, (int)l.tile.pt);
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", l.tile.options, &inst->kernel[0]));
     if (l.splits > 1)
-        TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", options, &inst->kernel[1]));
+        TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", l.tile.options, &inst->kernel[1]));
     inst->workspace_bytes = 4 * (uint64_t)(l.partial + (int64_t)l.items * l.scratch);
 out:
     return st;
@@ -66,12 +80,11 @@ out:
 enum rote_status conv2d_filter_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    char options[64];
-    struct layout l = layout_of(inst, g, options);
+    struct layout l = layout_of(inst, g);
     size_t one = 1, n = (size_t)(9 * g->C * g->K);
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                l.splits > 1 ? inst->workspace : inst->out[0], inst->workspace, (uint64_t)l.partial, (int)l.splits,
-               BLOCK_ROWS, (int)l.cb, (int)l.kb, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
+               (int)l.depth, (int)l.cb, (int)l.kb, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
                (int)g->K, (int)g->off_h, (int)g->off_w));
     if (l.splits > 1) {
         size_t local = rt_kernel_max_group(inst->kernel[1]) >= 64 ? 64 : 1;

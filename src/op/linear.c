@@ -88,12 +88,12 @@ static struct conv2d_geometry geometry_filter(const struct call *c)
     return window(c->in[0].dim, c->in[2].dim[3]);
 }
 
-CONV2D_VARIANT(fwd, product, tile)
-CONV2D_VARIANT(fwd, product, clblast)
-CONV2D_VARIANT(data, product, tile)
-CONV2D_VARIANT(data, product, clblast)
-CONV2D_VARIANT(filter, filter, tile)
-CONV2D_VARIANT(filter, filter, clblast)
+CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(fwd, product, clblast, NULL)
+CONV2D_VARIANT(data, product, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(data, product, clblast, NULL)
+CONV2D_VARIANT(filter, filter, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(filter, filter, clblast, NULL)
 
 static double length_fwd(const struct call *c)
 {

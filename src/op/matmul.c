@@ -85,7 +85,8 @@ static enum rote_status enqueue_clblast(struct op_inst *inst)
     return rt_gemm_run(inst->dev, &g, inst->in[0], inst->in[1], inst->out[0], inst->workspace);
 }
 
-static const struct op_variant tile = {.name = "tile", .prepare = prepare_tile, .enqueue = enqueue_tile};
+static const struct op_variant tile =
+    {.name = "tile", .prepare = prepare_tile, .enqueue = enqueue_tile, .tunables = conv2d_tile_tunables};
 static const struct op_variant clblast = {.name = "clblast", .prepare = prepare_clblast, .enqueue = enqueue_clblast};
 
 static double length(const struct call *c)

@@ -68,10 +68,63 @@ static void release_kernels(struct op_inst *inst)
     inst->workspace_bytes = 0;
 }
 
-static enum rote_status try_variant(struct op_inst *inst, const struct op_variant *v)
+int64_t op_tuned(const struct op_inst *inst, const char *tunable, int64_t initial)
+{
+    const struct op_tunable *t = inst->variant->tunables;
+    for (int i = 0; t && t[i].name; i++)
+        if (!strcmp(t[i].name, tunable))
+            return inst->tuned[i] ? inst->tuned[i] : initial;
+    return initial;
+}
+
+void op_inst_words(const struct op_inst *inst, char out[OP_VARIANT_WORDS])
+{
+    const struct op_tunable *t = inst->variant->tunables;
+    int at = snprintf(out, OP_VARIANT_WORDS, "%s", inst->variant->name);
+    char mark = ':';
+    for (int i = 0; t && t[i].name && at < OP_VARIANT_WORDS; i++) {
+        if (!inst->tuned[i])
+            continue;
+        at += snprintf(out + at, (size_t)(OP_VARIANT_WORDS - at), "%c%s=%d", mark, t[i].name, inst->tuned[i]);
+        mark = ',';
+    }
+}
+
+/* "items=4,block=512" of inst->variant. */
+static enum rote_status set_tunables(struct op_inst *inst, const char *words)
+{
+    const struct op_tunable *t = inst->variant->tunables;
+    const char *op = inst->def->sig.name, *variant = inst->variant->name, *known[OP_MAX_TUNABLES];
+    size_t n = 0;
+    memset(inst->tuned, 0, sizeof inst->tuned);
+    while (t && t[n].name)
+        known[n] = t[n].name, n++;
+    while (words && *words) {
+        char name[32];
+        int value, used = 0;
+        size_t i = 0;
+        if (sscanf(words, "%31[a-z_]=%d%n", name, &value, &used) != 2 || value < 1 || (words[used] && words[used] != ','))
+            return base_error(ROTE_EINVAL, "%s: variant %s: '%s' is not NAME=NUMBER,... with numbers above 0", op,
+                              variant, words);
+        while (i < n && strcmp(known[i], name))
+            i++;
+        if (i == n) {
+            const char *near = n ? base_nearest(name, known, n) : NULL;
+            return base_error(ROTE_ENOTFOUND, "%s: variant %s has no tunable '%s'%s%s", op, variant, name,
+                              near ? "; nearest: " : "", near ? near : "");
+        }
+        inst->tuned[i] = value;
+        words += used + (words[used] == ',');
+    }
+    return ROTE_OK;
+}
+
+static enum rote_status try_variant(struct op_inst *inst, const struct op_variant *v, const char *tunables)
 {
     inst->variant = v;
-    enum rote_status st = v->prepare(inst);
+    enum rote_status st = set_tunables(inst, tunables);
+    if (!st)
+        st = v->prepare(inst);
     if (st)
         release_kernels(inst);
     return st;
@@ -84,12 +137,15 @@ static bool takes(const struct op_variant *v, const struct op_inst *inst)
 
 /* By name: that variant or an error. Otherwise the first that prepares; one that
  * fails to build is passed over with a warning. */
-static enum rote_status choose(struct op_inst *inst, const char *name)
+static enum rote_status choose(struct op_inst *inst, const char *words)
 {
     const struct op_variant *const *v = inst->def->variants;
-    const char *known[16];
+    const char *known[16], *tunables = words ? strchr(words, ':') : NULL;
+    char name[OP_VARIANT_WORDS] = "";
     size_t n = 0;
-    bool named = name && *name;
+    if (words)
+        snprintf(name, sizeof name, "%.*s", (int)(tunables ? tunables - words : (long)strlen(words)), words);
+    bool named = *name;
     for (; *v && n < COUNT_OF(known) - 1; v++) {
         known[n++] = (*v)->name;
         if (named && strcmp(name, (*v)->name))
@@ -100,13 +156,13 @@ static enum rote_status choose(struct op_inst *inst, const char *name)
                                   inst->def->sig.name, name);
             continue;
         }
-        enum rote_status st = try_variant(inst, *v);
+        enum rote_status st = try_variant(inst, *v, tunables ? tunables + 1 : NULL);
         if (!st || named)
             return st;
         base_warn("%s: variant %s is passed over: %s", inst->def->sig.name, (*v)->name, rote_error_detail());
     }
     if (!named || !strcmp(name, "host"))
-        return try_variant(inst, &op_variant_host);
+        return try_variant(inst, &op_variant_host, tunables ? tunables + 1 : NULL);
     known[n++] = "host";
     const char *near = base_nearest(name, known, n);
     return base_error(ROTE_ENOTFOUND, "%s has no variant '%s'; nearest: %s", inst->def->sig.name, name,

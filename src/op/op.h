@@ -8,8 +8,18 @@
 #include "rt/rt.h"
 
 #define OP_MAX_KERNELS 8
+#define OP_MAX_TUNABLES 8
+#define OP_VARIANT_WORDS 96
 
 struct op_inst;
+
+/* What a variant lets a tuner choose. Where nothing is chosen the variant takes a value from the
+ * device's class and the shapes, by op_tuned(). */
+struct op_tunable {
+    const char *name;
+    const int *values; /* positive, worth trying; 0 ends */
+    const char *text;
+};
 
 struct op_variant {
     const char *name;
@@ -19,6 +29,7 @@ struct op_variant {
     enum rote_status (*prepare)(struct op_inst *inst);
     enum rote_status (*enqueue)(struct op_inst *inst);
     double tolerance; /* c of this variant, where it is stated apart; 0: the operator's */
+    const struct op_tunable *tunables; /* a nameless one ends; NULL: none */
 };
 
 struct op_def {
@@ -71,6 +82,7 @@ struct op_inst {
     struct rote_device *dev;
     const struct op_def *def;
     const struct op_variant *variant;
+    int tuned[OP_MAX_TUNABLES]; /* by index in variant->tunables; 0: not chosen */
     struct call call; /* runtime attributes may be changed between runs */
     struct rt_kernel *kernel[OP_MAX_KERNELS];
     uint64_t workspace_bytes;      /* wanted by the variant */
@@ -79,10 +91,16 @@ struct op_inst {
     struct rt_mem *workspace;      /* borrowed */
 };
 
-/* variant NULL or "": the first that accepts and prepares. */
+/* variant NULL or "": the first that accepts and prepares; else a name, with tunables' values
+ * behind a colon: "winograd:items=4,block=512". A variant refuses in `prepare` values that it
+ * cannot run with. */
 enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_inst **out);
 enum rote_status op_inst_run(struct op_inst *inst);
 void op_inst_free(struct op_inst *inst);
+/* The chosen value of a tunable of this variant, or `initial`. */
+int64_t op_tuned(const struct op_inst *inst, const char *tunable, int64_t initial);
+/* Variant and chosen tunables as op_inst_new takes them. */
+void op_inst_words(const struct op_inst *inst, char out[OP_VARIANT_WORDS]);
 /* Sets a runtime attribute; an operator without it is left alone. */
 void op_inst_set_int(struct op_inst *inst, const char *attr, int64_t v);
 void op_inst_set_float(struct op_inst *inst, const char *attr, double v);

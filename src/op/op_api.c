@@ -232,9 +232,21 @@ static json_t *ports_json(const struct call_port *p, int n)
     return list;
 }
 
+static json_t *tunables_json(const struct op_tunable *t)
+{
+    json_t *list = json_array();
+    for (; t && t->name; t++) {
+        json_t *values = json_array();
+        for (const int *v = t->values; *v; v++)
+            json_array_append_new(values, json_integer(*v));
+        json_array_append_new(list, json_pack("{s:s s:o s:s}", "name", t->name, "values", values, "text", t->text));
+    }
+    return list;
+}
+
 static json_t *op_json(const struct op_def *d)
 {
-    json_t *attrs = json_array(), *variants = json_array(), *grads = json_array();
+    json_t *attrs = json_array(), *variants = json_array(), *tunables = json_object(), *grads = json_array();
     static const char *const kinds[] = {"int", "float", "enum"};
     for (int i = 0; i < d->sig.n_attr; i++) {
         const struct call_attr *a = &d->sig.attr[i];
@@ -242,14 +254,16 @@ static json_t *op_json(const struct op_def *d)
                                                kinds[a->kind], "default", a->initial, "min", a->min, "max", a->max,
                                                "runtime", a->runtime, "text", a->text));
     }
-    for (const struct op_variant *const *v = d->variants; *v; v++)
+    for (const struct op_variant *const *v = d->variants; *v; v++) {
         json_array_append_new(variants, json_string((*v)->name));
+        json_object_set_new(tunables, (*v)->name, tunables_json((*v)->tunables));
+    }
     json_array_append_new(variants, json_string("host"));
     for (const char *const *g = d->grads; g && *g; g++)
         json_array_append_new(grads, json_string(*g));
-    return json_pack("{s:s s:s s:o s:o s:o s:o s:o}", "name", d->sig.name, "text", d->text, "inputs",
+    return json_pack("{s:s s:s s:o s:o s:o s:o s:o s:o}", "name", d->sig.name, "text", d->text, "inputs",
                      ports_json(d->sig.in, d->sig.n_in), "outputs", ports_json(d->sig.out, d->sig.n_out), "attributes",
-                     attrs, "variants", variants, "gradients", grads);
+                     attrs, "variants", variants, "tunables", tunables, "gradients", grads);
 }
 
 static enum rote_status port_text(struct base_buf *b, const char *what, const struct call_port *p)
@@ -276,6 +290,9 @@ static enum rote_status op_text(const struct op_def *d, struct base_buf *b)
     for (const struct op_variant *const *v = d->variants; *v; v++)
         TRY(base_buf_printf(b, " %s", (*v)->name));
     TRY(base_buf_printf(b, " host\n"));
+    for (const struct op_variant *const *v = d->variants; *v; v++)
+        for (const struct op_tunable *t = (*v)->tunables; t && t->name; t++)
+            TRY(base_buf_printf(b, "  %-9s %-12s %-17s %s\n", "tunable", t->name, (*v)->name, t->text));
     if (d->grads)
         TRY(base_buf_printf(b, "  gradients"));
     for (const char *const *g = d->grads; g && *g; g++)

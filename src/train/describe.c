@@ -63,10 +63,11 @@ static enum rote_status describe_text(const struct rote_run *t, struct base_buf 
                         "output", "workspace"));
     for (int i = 0; i < g->n_nodes; i++) {
         const struct graph_node *n = &g->node[i];
-        char shape[64] = "";
+        char shape[64] = "", variant[OP_VARIANT_WORDS];
         shape_text(&n->call.out[0], shape, sizeof shape);
+        op_inst_words(n->inst, variant);
         TRY(base_buf_printf(out, "%4d  %-36s %-18s %-8s %-6s %-18s", i, n->name, n->call.sig->name,
-                            n->inst->variant->name, layout_of(n), shape));
+                            variant, layout_of(n), shape));
         if (n->inst->workspace_bytes)
             TRY(base_buf_printf(out, " %.2f MiB", mib(n->inst->workspace_bytes)));
         TRY(base_buf_printf(out, "\n"));
