@@ -21,8 +21,9 @@
 #define NV 2
 #endif
 #ifndef PT
-#define PT 6 /* rows of a register tile; RB is a multiple */
+#define PT 6 /* rows of a register tile; scratch has room for whole ones */
 #endif
+#define TAIL 4 /* rows of the last one, where so few are left */
 #define KT (NV * VEC)
 
 /* G g G' of VEC filters from nine taps, to u, planes apart. */
@@ -78,30 +79,53 @@ static inline void transform_panel(global const float *w, global float *u, const
     }
 }
 
-/* acc += a[PT rows][C] * b[C][KT] */
-static inline void multiply(vecf acc[PT][NV], global const float *a, const long a_row, global const float *b,
-                            const int C)
+/* m[COUNT][KT] = (add ? m : 0) + a[COUNT rows][C] * b[C][KT]; asks for AHEAD lines of `ahead` in
+ * each step, what the next product reads. */
+#define AHEAD 4
+#define MULTIPLY_TILE(name, COUNT)                                                                                  \
+    static inline void name(global float *m, global const float *a, const long a_row, global const float *b,        \
+                            global const float *ahead, const int C, const int add)                                  \
+    {                                                                                                               \
+        vecf acc[COUNT][NV];                                                                                        \
+        UNROLL for (int i = 0; i < COUNT * NV; i++)                                                                 \
+            acc[i / NV][i % NV] = add ? VLOAD(m + i * VEC) : (vecf)(0.0f);                                          \
+        int c = 0;                                                                                                  \
+        for (; c + 4 <= C; c += 4, b += 4 * KT, ahead += AHEAD * 16) {                                              \
+            UNROLL for (int i = 0; i < AHEAD; i++)                                                                  \
+                PREFETCH(ahead + 16 * i);                                                                           \
+            UNROLL for (int k = 0; k < 4; k++) {                                                                    \
+                vecf wv[NV];                                                                                        \
+                UNROLL for (int v = 0; v < NV; v++)                                                                 \
+                    wv[v] = VLOAD(b + k * KT + v * VEC);                                                            \
+                UNROLL for (int i = 0; i < COUNT; i++) {                                                            \
+                    const vecf s = (vecf)(a[i * a_row + c + k]);                                                    \
+                    UNROLL for (int v = 0; v < NV; v++)                                                             \
+                        acc[i][v] = fma(s, wv[v], acc[i][v]);                                                       \
+                }                                                                                                   \
+            }                                                                                                       \
+        }                                                                                                           \
+        for (; c < C; c++, b += KT) {                                                                               \
+            UNROLL for (int i = 0; i < COUNT; i++) {                                                                \
+                const vecf s = (vecf)(a[i * a_row + c]);                                                            \
+                UNROLL for (int v = 0; v < NV; v++)                                                                 \
+                    acc[i][v] = fma(s, VLOAD(b + v * VEC), acc[i][v]);                                              \
+            }                                                                                                       \
+        }                                                                                                           \
+        UNROLL for (int i = 0; i < COUNT * NV; i++)                                                                 \
+            VSTORE(acc[i / NV][i % NV], m + i * VEC);                                                               \
+    }
+MULTIPLY_TILE(multiply_tile, PT)
+MULTIPLY_TILE(multiply_tail, TAIL)
+
+/* The same for any number of rows. */
+static inline void multiply_rows(global float *m, global const float *a, const long a_row, global const float *b,
+                                 global const float *ahead, const int C, const int add, const int rows)
 {
-    int c = 0;
-    for (; c + 4 <= C; c += 4, b += 4 * KT) {
-        UNROLL for (int k = 0; k < 4; k++) {
-            vecf wv[NV];
-            UNROLL for (int v = 0; v < NV; v++)
-                wv[v] = VLOAD(b + k * KT + v * VEC);
-            UNROLL for (int i = 0; i < PT; i++) {
-                const vecf s = (vecf)(a[i * a_row + c + k]);
-                UNROLL for (int v = 0; v < NV; v++)
-                    acc[i][v] = fma(s, wv[v], acc[i][v]);
-            }
-        }
-    }
-    for (; c < C; c++, b += KT) {
-        UNROLL for (int i = 0; i < PT; i++) {
-            const vecf s = (vecf)(a[i * a_row + c]);
-            UNROLL for (int v = 0; v < NV; v++)
-                acc[i][v] = fma(s, VLOAD(b + v * VEC), acc[i][v]);
-        }
-    }
+    int r = 0;
+    for (; r + TAIL < rows; r += PT, ahead += (long)C / 4 * AHEAD * 16)
+        multiply_tile(m + (long)r * KT, a + r * a_row, a_row, b, ahead, C, add);
+    if (r < rows)
+        multiply_tail(m + (long)r * KT, a + r * a_row, a_row, b, ahead, C, add);
 }
 
 /* A' M A of one row's panel, M's planes apart, to out at samples of tile (p0, q0). */
@@ -142,6 +166,16 @@ kernel void conv2d_winograd_filter(global const float *restrict w, global float 
                     C, K, transposed);
 }
 
+/* Where unit's (tile, block of samples) begins in `in`. */
+static inline void block_at(global const float **src, long *mask, global const float *in, global const float *zeros,
+                            const long unit, const int blocks, const int tiles_q, const int RB, const int N,
+                            const int H, const int W, const int C, const int off_h, const int off_w)
+{
+    const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks);
+    patch_at(src, mask, in + (long)n0 * C, zeros, 6, tile / tiles_q * 4 + off_h, tile % tiles_q * 4 + off_w, H, W,
+             (long)N * C);
+}
+
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
                                      const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
@@ -150,32 +184,31 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
 {
     const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
-    const long V_plane = (long)RB * V_row + PLANE_PAD, M_plane = (long)RB * KT + PLANE_PAD;
+    const int room = (RB + PT - 1) / PT * PT;
+    const long V_plane = (long)room * V_row + PLANE_PAD, M_plane = (long)room * KT + PLANE_PAD;
     const long U_plane = (long)panels * C * KT + PLANE_PAD;
     global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + 36 * (V_plane + M_plane));
     global float *V = zeros + ZEROS, *M = V + 36 * V_plane;
     long unit, end;
     VSTORE((vecf)(0.0f), zeros);
     share_of((long)tiles * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    global const float *src[36];
+    long mask[36];
+    if (unit < end)
+        block_at(src, mask, in, zeros, unit, blocks, tiles_q, RB, N, H, W, C, off_h, off_w);
     for (; unit < end; unit++) {
         const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks), rows = N - n0 < RB ? N - n0 : RB;
         const int p0 = tile / tiles_q * 4, q0 = tile % tiles_q * 4;
-        global const float *src[36];
-        long mask[36];
-        patch_at(src, mask, in + (long)n0 * C, zeros, 6, p0 + off_h, q0 + off_w, H, W, (long)N * C);
         transform_input(src, mask, C, rows, C, V, V_plane, V_row);
+        if (unit + 1 < end)
+            block_at(src, mask, in, zeros, unit + 1, blocks, tiles_q, RB, N, H, W, C, off_h, off_w);
         for (int panel = 0; panel < panels; panel++) {
             for (int x = 0; x < 36; x++) {
+                for (int i = 0; panel == 0 && mask[x] && i < rows * C; i += 16) /* the next block's pixels */
+                    PREFETCH(src[x] + i);
                 global const float *u = work + u_at + x * U_plane + (long)panel * C * KT;
-                for (int r = 0; r < rows; r += PT) {
-                    vecf acc[PT][NV];
-                    UNROLL for (int i = 0; i < PT * NV; i++)
-                        acc[i / NV][i % NV] = (vecf)(0.0f);
-                    multiply(acc, V + x * V_plane + (long)r * V_row, V_row, u, C);
-                    global float *m = M + x * M_plane + (long)r * KT;
-                    UNROLL for (int i = 0; i < PT * NV; i++)
-                        VSTORE(acc[i / NV][i % NV], m + i * VEC);
-                }
+                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u, x < 35 ? u + U_plane : u - 35 * U_plane + C * KT,
+                              C, 0, rows);
             }
             for (int r = 0; r < rows; r++)
                 transform_output(M + (long)r * KT, M_plane, out + (long)(n0 + r) * K + panel * KT, p0, q0, P, Q,
@@ -218,7 +251,7 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
     const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const long rows = (long)tiles * N, blocks = (rows + RB - 1) / RB;
-    const long M_plane = (long)RB * KT + PLANE_PAD, U_plane = (long)CB * KT + PLANE_PAD;
+    const long M_plane = (long)((RB + PT - 1) / PT * PT) * KT + PLANE_PAD, U_plane = (long)CB * KT + PLANE_PAD;
     const long V_plane = V_rows * V_row + PLANE_PAD;
     global float *M = work + scratch_at + get_global_id(0) * (ulong)(36 * (M_plane + U_plane)), *U = M + 36 * M_plane;
     long unit, end;
@@ -230,18 +263,9 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
         for (int c0 = 0; c0 < C; c0 += CB) {
             const int channels = C - c0 < CB ? C - c0 : CB;
             transform_panel(w, U, U_plane, panel, c0, channels, C, K, transposed);
-            for (int x = 0; x < 36; x++) {
-                for (int r = 0; r < count; r += PT) {
-                    vecf acc[PT][NV];
-                    global float *m = M + x * M_plane + (long)r * KT;
-                    UNROLL for (int i = 0; i < PT * NV; i++)
-                        acc[i / NV][i % NV] = c0 ? VLOAD(m + i * VEC) : (vecf)(0.0f);
-                    multiply(acc, work + v_at + x * V_plane + (first + r) * V_row + c0, V_row, U + x * U_plane,
-                             channels);
-                    UNROLL for (int i = 0; i < PT * NV; i++)
-                        VSTORE(acc[i / NV][i % NV], m + i * VEC);
-                }
-            }
+            for (int x = 0; x < 36; x++)
+                multiply_rows(M + x * M_plane, work + v_at + x * V_plane + first * V_row + c0, V_row, U + x * U_plane,
+                              U + x * U_plane, channels, c0 > 0, count);
         }
         for (int r = 0; r < count; r++) {
             const int n = (int)((first + r) % N), tile = (int)((first + r) / N);

@@ -4,14 +4,17 @@
  *   panels:        [V][zeros of each work-item][scratch of each work-item] */
 #include "op/conv2d_geometry.h"
 
-#define BLOCK_KB 640                     /* V and M of a block: inside a second-level cache */
+#define BLOCK_ROWS 24                    /* samples of a tile: as many as let the filters' lines be asked for in time */
+#define BLOCK_BYTES ((int64_t)1280 << 10) /* V and M of a block: inside a second-level cache */
+#define PANEL_ROWS 128
 #define PANEL_CHANNELS 64                /* transformed in passing */
 
 const struct op_tunable conv2d_winograd_tunables[] = {
     {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
     {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile"},
+    {"order", (const int[]){1, 2, 0}, "1: all filters transformed first; 2: panel by panel"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
-    {"block", (const int[]){160, 320, 640, 1024, 1536, 0}, "KiB that a work-item goes through at a time"},
+    {"block", (const int[]){12, 18, 24, 32, 48, 64, 128, 0}, "rows that a work-item takes at a time"},
     {NULL, NULL, NULL},
 };
 
@@ -30,12 +33,11 @@ static int64_t least(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* As many of `all` as `bytes` hold at `each` bytes, in whole register tiles and even blocks. */
-static int64_t block_rows(int64_t all, int64_t bytes, int64_t each, int64_t pt)
+/* Of `all` rows in even blocks of at most `most` and an even number. */
+static int64_t block_rows(int64_t all, int64_t most)
 {
-    int64_t most = bytes / each / pt * pt, rows = most < pt ? pt : least(most, round_up(all, pt));
-    int64_t blocks = (all + rows - 1) / rows;
-    return round_up((all + blocks - 1) / blocks, pt);
+    int64_t rows = least(all, most > 2 ? most : 2), blocks = (all + rows - 1) / rows;
+    return round_up((all + blocks - 1) / blocks, 2);
 }
 
 struct layout {
@@ -49,7 +51,6 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     struct layout l;
-    int64_t block = op_tuned(inst, "block", BLOCK_KB) << 10;
     l.tile = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     l.kt = l.tile.kt;
     l.vec = l.tile.vec;
@@ -57,20 +58,22 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.tiles_q = (g->Q + 3) / 4;
     l.tiles = (g->P + 3) / 4 * l.tiles_q;
     l.v_row = round_up(g->C, l.vec);
-    int64_t all = l.tiles * g->N;
-    l.by_panel = l.panels >= f->compute_units && all <= g->K / 4;
+    int64_t all = l.tiles * g->N, room;
+    l.by_panel = op_tuned(inst, "order", l.panels >= f->compute_units && all <= g->K / 4 ? 2 : 1) == 2;
     if (l.by_panel) {
-        l.rows = block_rows(all, block, 36 * 4 * l.kt, l.tile.pt);
+        l.rows = block_rows(all, op_tuned(inst, "block", PANEL_ROWS));
+        room = round_up(l.rows, l.tile.pt);
         l.units = l.panels * ((all + l.rows - 1) / l.rows);
-        l.v_rows = round_up(all, l.rows);
+        l.v_rows = round_up(all, l.rows) + l.tile.pt;
         l.first = planes(l.v_rows * l.v_row);
-        l.scratch = planes(l.kt * l.rows) + planes(l.kt * PANEL_CHANNELS);
+        l.scratch = planes(l.kt * room) + planes(l.kt * PANEL_CHANNELS);
     } else {
-        l.rows = block_rows(g->N, block, 36 * 4 * (l.v_row + l.kt), l.tile.pt);
+        l.rows = block_rows(g->N, op_tuned(inst, "block", least(BLOCK_ROWS, BLOCK_BYTES / (36 * 4 * (l.v_row + l.kt)))));
+        room = round_up(l.rows, l.tile.pt);
         l.units = l.tiles * ((g->N + l.rows - 1) / l.rows);
         l.v_rows = 0;
         l.first = planes(g->C * l.panels * l.kt);
-        l.scratch = WINOGRAD_ZEROS + planes(l.rows * l.v_row) + planes(l.rows * l.kt);
+        l.scratch = WINOGRAD_ZEROS + planes(room * l.v_row) + planes(room * l.kt);
     }
     l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.units);
     return l;
