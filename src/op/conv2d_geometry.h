@@ -34,6 +34,16 @@ enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2
 enum rote_status conv2d_filter_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
 enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
 
+bool conv2d_product_thin_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
+enum rote_status conv2d_product_thin_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_product_thin(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+bool conv2d_filter_thin_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
+enum rote_status conv2d_filter_thin_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
+enum rote_status conv2d_filter_thin(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+
+/* out[0][i] = sum over splits of workspace[split][i] in order, by a kernel conv2d_reduce. */
+enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, int64_t splits, int64_t n);
+
 /* Of cl/common/winograd.clh: floats after each plane, and at the head of a scratch. */
 #define WINOGRAD_PLANE_PAD 16
 #define WINOGRAD_ZEROS 64
@@ -49,7 +59,8 @@ struct conv2d_tile {
     char options[64];
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
-extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[];
+extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[],
+    conv2d_thin_tunables[];
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

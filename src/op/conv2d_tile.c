@@ -101,6 +101,12 @@ static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geo
     return splits < 1 ? 1 : splits;
 }
 
+enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, int64_t splits, int64_t n)
+{
+    size_t global = (size_t)n, local = rt_kernel_max_group(reduce) >= 64 ? 64 : 1;
+    return rt_run(reduce, 1, &global, &local, "mmil", inst->workspace, inst->out[0], (int)splits, (uint64_t)n);
+}
+
 enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
@@ -120,16 +126,14 @@ enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_ge
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     int64_t splits = filter_splits(inst, g, t.kt);
     size_t items = work_items(inst, splits * g->groups * ((g->K + t.kt - 1) / t.kt)), one = 1;
-    size_t n = (size_t)(g->R * g->S * g->C * g->K * g->groups);
+    int64_t n = g->R * g->S * g->C * g->K * g->groups;
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
     TRY(rt_run(inst->kernel[0], 1, &items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
                (int)splits, FILTER_CHUNK_ROWS, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
                (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
                (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
-    if (splits > 1) {
-        size_t local = rt_kernel_max_group(inst->kernel[1]) >= 64 ? 64 : 1;
-        TRY(rt_run(inst->kernel[1], 1, &n, &local, "mmil", inst->workspace, inst->out[0], (int)splits, (uint64_t)n));
-    }
+    if (splits > 1)
+        TRY(conv2d_reduce(inst, inst->kernel[1], splits, n));
 out:
     return st;
 }
