@@ -134,13 +134,16 @@ static struct conv2d_geometry geometry_data(const struct call *c)
 #define WINOGRAD_TOLERANCE 16
 CONV2D_VARIANT_IF(fwd, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
 CONV2D_VARIANT_IF(fwd, product, thin, 0, conv2d_thin_tunables)
+CONV2D_VARIANT_IF(fwd, product, depthwise, 0, conv2d_depthwise_tunables)
 CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(fwd, product, clblast, NULL)
 CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
+CONV2D_VARIANT_IF(data, product, depthwise, 0, conv2d_depthwise_tunables)
 CONV2D_VARIANT(data, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(data, product, clblast, NULL)
 CONV2D_VARIANT_IF(filter, filter, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_filter_tunables)
 CONV2D_VARIANT_IF(filter, filter, thin, 0, conv2d_thin_tunables)
+CONV2D_VARIANT_IF(filter, filter, depthwise, 0, conv2d_depthwise_tunables)
 CONV2D_VARIANT(filter, filter, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(filter, filter, clblast, NULL)
 
@@ -212,6 +215,7 @@ static double flops_filter(const struct call *c)
     X("8x5x5x20", "3x3x20x130", "10x7x5x130", "pad_h=2 pad_w=2")                           \
     X("2x3x5x67", "2x3x67x128", "1x1x5x128", "")                                           \
     X("3x4x2x5", "3x3x5x6", "5x6x2x6", "pad_h=2 pad_w=2")                                  \
+    X("7x6x9x20", "3x3x1x20", "4x3x9x20", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=20") \
     X("6x7x17x1", "3x3x1x35", "6x7x17x35", "pad_h=1 pad_w=1")                              \
     X("7x6x15x3", "3x3x3x16", "4x3x15x16", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")
 
@@ -226,7 +230,8 @@ const struct op_def op_conv2d_fwd = {
     .text = "y[p,q,n,k] = sum over r,s,c of x[p*stride+r*dilation-pad, ..., n, c] * w[r,s,c,k]",
     .infer = infer_fwd,
     .ref = ref_conv2d_fwd,
-    .variants = (const struct op_variant *const[]){&winograd_fwd, &thin_fwd, &tile_fwd, &clblast_fwd, NULL},
+    .variants = (const struct op_variant *const[]){&winograd_fwd, &thin_fwd, &depthwise_fwd, &tile_fwd,
+                                                    &clblast_fwd, NULL},
     .grads = (const char *const[]){"conv2d_bwd_data", "conv2d_bwd_filter", NULL},
     .length = length_fwd,
     .tolerance = 4,
@@ -239,7 +244,8 @@ const struct op_def op_conv2d_bwd_data = {
     .text = "dx: the gradient of conv2d_fwd's x",
     .infer = infer_data,
     .ref = ref_conv2d_bwd_data,
-    .variants = (const struct op_variant *const[]){&winograd_data, &tile_data, &clblast_data, NULL},
+    .variants = (const struct op_variant *const[]){&winograd_data, &depthwise_data, &tile_data,
+                                                    &clblast_data, NULL},
     .length = length_data,
     .tolerance = 4,
     .flops = flops_data,
@@ -251,7 +257,7 @@ const struct op_def op_conv2d_bwd_filter = {
     .text = "dw: the gradient of conv2d_fwd's w",
     .infer = infer_filter,
     .ref = ref_conv2d_bwd_filter,
-    .variants = (const struct op_variant *const[]){&winograd_filter, &thin_filter, &tile_filter,
+    .variants = (const struct op_variant *const[]){&winograd_filter, &thin_filter, &depthwise_filter, &tile_filter,
                                                     &clblast_filter, NULL},
     .length = length_filter,
     .tolerance = 4,

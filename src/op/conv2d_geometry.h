@@ -19,27 +19,22 @@ struct conv2d_ports {
     int in, filter; /* of a filter gradient: x and dy */
 };
 
-enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
-enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-bool conv2d_filter_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
-enum rote_status conv2d_filter_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_filter_winograd(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-enum rote_status conv2d_product_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-enum rote_status conv2d_filter_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_filter_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-
-bool conv2d_product_thin_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
-enum rote_status conv2d_product_thin_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_product_thin(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
-bool conv2d_filter_thin_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);
-enum rote_status conv2d_filter_thin_prepare(struct op_inst *inst, const struct conv2d_geometry *g);
-enum rote_status conv2d_filter_thin(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p);
+/* What a variant's file gives; `accepts` where it does not take everything. */
+#define CONV2D_FUNCTIONS(kind, name)                                                                      \
+    bool conv2d_##kind##_##name##_accepts(const struct rt_facts *f, const struct conv2d_geometry *g);     \
+    enum rote_status conv2d_##kind##_##name##_prepare(struct op_inst *inst, const struct conv2d_geometry *g); \
+    enum rote_status conv2d_##kind##_##name(struct op_inst *inst, const struct conv2d_geometry *g,        \
+                                            struct conv2d_ports p);
+CONV2D_FUNCTIONS(product, winograd)
+CONV2D_FUNCTIONS(product, thin)
+CONV2D_FUNCTIONS(product, depthwise)
+CONV2D_FUNCTIONS(product, tile)
+CONV2D_FUNCTIONS(product, clblast)
+CONV2D_FUNCTIONS(filter, winograd)
+CONV2D_FUNCTIONS(filter, thin)
+CONV2D_FUNCTIONS(filter, depthwise)
+CONV2D_FUNCTIONS(filter, tile)
+CONV2D_FUNCTIONS(filter, clblast)
 
 /* out[0][i] = sum over splits of workspace[split][i] in order, by a kernel conv2d_reduce. */
 enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, int64_t splits, int64_t n);
@@ -60,7 +55,7 @@ struct conv2d_tile {
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
 extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[],
-    conv2d_thin_tunables[];
+    conv2d_thin_tunables[], conv2d_depthwise_tunables[];
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

@@ -1,0 +1,89 @@
+/* The depthwise variant of a product and a filter gradient: groups of one channel and one filter
+ * (cl/conv2d_depthwise.cl).
+ * Workspace of a filter gradient: [partial sums of each split, if several][sums of each work-item]. */
+#include "op/conv2d_geometry.h"
+
+#define MOST_TAPS 128 /* TAPS of the kernel file */
+
+const struct op_tunable conv2d_depthwise_tunables[] = {
+    {"rows", (const int[]){4, 8, 12, 0}, "samples at a time"},
+    {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
+    {NULL, NULL, NULL},
+};
+
+bool conv2d_product_depthwise_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
+{
+    return f->cls == RT_CPU && g->C == 1 && g->K == 1 && g->groups > 1 && g->R * g->S <= MOST_TAPS;
+}
+
+bool conv2d_filter_depthwise_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
+{
+    return conv2d_product_depthwise_accepts(f, g);
+}
+
+struct layout {
+    int vec;
+    int64_t splits, partial, scratch;
+    size_t items;
+    char options[48];
+};
+
+static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    struct layout l = {.vec = op_vec(inst, g->groups)};
+    int64_t items = rt_facts_of(inst->dev)->compute_units * op_tuned(inst, "items", 2), pixels = g->P * g->Q;
+    int rows = (int)op_tuned(inst, "rows", g->N < 8 ? g->N : 8), taps = (int)(g->R * g->S);
+    l.items = (size_t)(items < pixels ? items : pixels);
+    /* Not by the number of work-items: a tunable must not change the order of sums. */
+    l.splits = 2 * (int64_t)rt_facts_of(inst->dev)->compute_units;
+    l.splits = l.splits < pixels ? l.splits : pixels;
+    l.partial = l.splits > 1 ? l.splits * taps * g->groups : 0;
+    l.scratch = (taps + 1) * ((g->groups + l.vec - 1) / l.vec * l.vec);
+    snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DTB=%d", l.vec, rows, taps < 9 ? taps : 9);
+    return l;
+}
+
+enum rote_status conv2d_product_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    struct layout l = layout_of(inst, g);
+    return rt_kernel_new(inst->dev, "conv2d_depthwise", "conv2d_product__depthwise", l.options, &inst->kernel[0]);
+}
+
+enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct conv2d_geometry *g,
+                                          struct conv2d_ports p)
+{
+    struct layout l = layout_of(inst, g);
+    size_t one = 1;
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+                  inst->out[0], (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R,
+                  (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
+                  (int)g->off_w, (int)g->div_h, (int)g->div_w);
+}
+
+enum rote_status conv2d_filter_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    enum rote_status st = ROTE_OK;
+    struct layout l = layout_of(inst, g);
+    TRY(rt_kernel_new(inst->dev, "conv2d_depthwise", "conv2d_filter__depthwise", l.options, &inst->kernel[0]));
+    if (l.splits > 1)
+        TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
+    inst->workspace_bytes = 4 * ((uint64_t)l.partial + l.items * (uint64_t)l.scratch);
+out:
+    return st;
+}
+
+enum rote_status conv2d_filter_depthwise(struct op_inst *inst, const struct conv2d_geometry *g,
+                                         struct conv2d_ports p)
+{
+    enum rote_status st = ROTE_OK;
+    struct layout l = layout_of(inst, g);
+    size_t one = 1;
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+               inst->workspace, l.splits > 1 ? inst->workspace : inst->out[0], (uint64_t)l.partial, (int)l.splits,
+               (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
+               (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
+    if (l.splits > 1)
+        TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, g->R * g->S * g->groups));
+out:
+    return st;
+}
