@@ -135,15 +135,18 @@ static struct conv2d_geometry geometry_data(const struct call *c)
 CONV2D_VARIANT_IF(fwd, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
 CONV2D_VARIANT_IF(fwd, product, thin, 0, conv2d_thin_tunables)
 CONV2D_VARIANT_IF(fwd, product, depthwise, 0, conv2d_depthwise_tunables)
+CONV2D_VARIANT_IF(fwd, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(fwd, product, clblast, NULL)
 CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
 CONV2D_VARIANT_IF(data, product, depthwise, 0, conv2d_depthwise_tunables)
+CONV2D_VARIANT_IF(data, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(data, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(data, product, clblast, NULL)
 CONV2D_VARIANT_IF(filter, filter, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_filter_tunables)
 CONV2D_VARIANT_IF(filter, filter, thin, 0, conv2d_thin_tunables)
 CONV2D_VARIANT_IF(filter, filter, depthwise, 0, conv2d_depthwise_tunables)
+CONV2D_VARIANT_IF(filter, filter, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(filter, filter, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(filter, filter, clblast, NULL)
 
@@ -230,7 +233,7 @@ const struct op_def op_conv2d_fwd = {
     .text = "y[p,q,n,k] = sum over r,s,c of x[p*stride+r*dilation-pad, ..., n, c] * w[r,s,c,k]",
     .infer = infer_fwd,
     .ref = ref_conv2d_fwd,
-    .variants = (const struct op_variant *const[]){&winograd_fwd, &thin_fwd, &depthwise_fwd, &tile_fwd,
+    .variants = (const struct op_variant *const[]){&winograd_fwd, &thin_fwd, &depthwise_fwd, &direct_fwd, &tile_fwd,
                                                     &clblast_fwd, NULL},
     .grads = (const char *const[]){"conv2d_bwd_data", "conv2d_bwd_filter", NULL},
     .length = length_fwd,
@@ -244,7 +247,7 @@ const struct op_def op_conv2d_bwd_data = {
     .text = "dx: the gradient of conv2d_fwd's x",
     .infer = infer_data,
     .ref = ref_conv2d_bwd_data,
-    .variants = (const struct op_variant *const[]){&winograd_data, &depthwise_data, &tile_data,
+    .variants = (const struct op_variant *const[]){&winograd_data, &depthwise_data, &direct_data, &tile_data,
                                                     &clblast_data, NULL},
     .length = length_data,
     .tolerance = 4,
@@ -257,7 +260,7 @@ const struct op_def op_conv2d_bwd_filter = {
     .text = "dw: the gradient of conv2d_fwd's w",
     .infer = infer_filter,
     .ref = ref_conv2d_bwd_filter,
-    .variants = (const struct op_variant *const[]){&winograd_filter, &thin_filter, &depthwise_filter, &tile_filter,
+    .variants = (const struct op_variant *const[]){&winograd_filter, &thin_filter, &depthwise_filter, &direct_filter, &tile_filter,
                                                     &clblast_filter, NULL},
     .length = length_filter,
     .tolerance = 4,

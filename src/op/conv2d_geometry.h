@@ -28,11 +28,13 @@ struct conv2d_ports {
 CONV2D_FUNCTIONS(product, winograd)
 CONV2D_FUNCTIONS(product, thin)
 CONV2D_FUNCTIONS(product, depthwise)
+CONV2D_FUNCTIONS(product, direct)
 CONV2D_FUNCTIONS(product, tile)
 CONV2D_FUNCTIONS(product, clblast)
 CONV2D_FUNCTIONS(filter, winograd)
 CONV2D_FUNCTIONS(filter, thin)
 CONV2D_FUNCTIONS(filter, depthwise)
+CONV2D_FUNCTIONS(filter, direct)
 CONV2D_FUNCTIONS(filter, tile)
 CONV2D_FUNCTIONS(filter, clblast)
 
@@ -55,7 +57,7 @@ struct conv2d_tile {
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
 extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[],
-    conv2d_thin_tunables[], conv2d_depthwise_tunables[];
+    conv2d_thin_tunables[], conv2d_depthwise_tunables[], conv2d_direct_tunables[];
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

@@ -88,10 +88,13 @@ static struct conv2d_geometry geometry_filter(const struct call *c)
     return window(c->in[0].dim, c->in[2].dim[3]);
 }
 
+CONV2D_VARIANT_IF(fwd, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(fwd, product, clblast, NULL)
+CONV2D_VARIANT_IF(data, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(data, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(data, product, clblast, NULL)
+CONV2D_VARIANT_IF(filter, filter, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(filter, filter, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(filter, filter, clblast, NULL)
 
@@ -143,7 +146,7 @@ const struct op_def op_linear_fwd = {
     .text = "y[n,k] = sum over h,w,c of x[h,w,n,c] * w[h,w,c,k]",
     .infer = infer_fwd,
     .ref = ref_linear_fwd,
-    .variants = (const struct op_variant *const[]){&tile_fwd, &clblast_fwd, NULL},
+    .variants = (const struct op_variant *const[]){&direct_fwd, &tile_fwd, &clblast_fwd, NULL},
     .grads = (const char *const[]){"linear_bwd_data", "linear_bwd_filter", NULL},
     .length = length_fwd,
     .tolerance = 4,
@@ -156,7 +159,7 @@ const struct op_def op_linear_bwd_data = {
     .text = "dx: the gradient of linear_fwd's x",
     .infer = infer_data,
     .ref = ref_linear_bwd_data,
-    .variants = (const struct op_variant *const[]){&tile_data, &clblast_data, NULL},
+    .variants = (const struct op_variant *const[]){&direct_data, &tile_data, &clblast_data, NULL},
     .length = length_data,
     .tolerance = 4,
     .flops = flops_data,
@@ -168,7 +171,7 @@ const struct op_def op_linear_bwd_filter = {
     .text = "dw: the gradient of linear_fwd's w",
     .infer = infer_filter,
     .ref = ref_linear_bwd_filter,
-    .variants = (const struct op_variant *const[]){&tile_filter, &clblast_filter, NULL},
+    .variants = (const struct op_variant *const[]){&direct_filter, &tile_filter, &clblast_filter, NULL},
     .length = length_filter,
     .tolerance = 4,
     .flops = flops_filter,

@@ -33,14 +33,13 @@ static enum rote_status infer(struct call *c)
     return ROTE_OK;
 }
 
-static bool is_filter(const struct op_inst *inst)
+static bool is_filter(const struct call *c)
 {
-    return call_int(&inst->call, "trans_a");
+    return call_int(c, "trans_a");
 }
 
-static struct conv2d_geometry geometry(const struct op_inst *inst)
+static struct conv2d_geometry geometry(const struct call *c)
 {
-    const struct call *c = &inst->call;
     struct conv2d_geometry g = {.H = 1, .W = 1, .P = 1, .Q = 1, .R = 1, .S = 1, .groups = 1, .mul_h = 1, .mul_w = 1,
                                 .step_h = 1, .step_w = 1, .div_h = 1, .div_w = 1};
     g.N = c->in[0].dim[0];
@@ -52,16 +51,26 @@ static struct conv2d_geometry geometry(const struct op_inst *inst)
 
 static const struct conv2d_ports ports = {0, 1};
 
-static enum rote_status prepare_tile(struct op_inst *inst)
-{
-    struct conv2d_geometry g = geometry(inst);
-    return is_filter(inst) ? conv2d_filter_tile_prepare(inst, &g) : conv2d_product_tile_prepare(inst, &g);
-}
+#define MATMUL_VARIANT(name)                                                                          \
+    static enum rote_status prepare_##name(struct op_inst *inst)                                      \
+    {                                                                                                 \
+        struct conv2d_geometry g = geometry(&inst->call);                                             \
+        return is_filter(&inst->call) ? conv2d_filter_##name##_prepare(inst, &g)                      \
+                                      : conv2d_product_##name##_prepare(inst, &g);                    \
+    }                                                                                                 \
+    static enum rote_status enqueue_##name(struct op_inst *inst)                                      \
+    {                                                                                                 \
+        struct conv2d_geometry g = geometry(&inst->call);                                             \
+        return is_filter(&inst->call) ? conv2d_filter_##name(inst, &g, ports)                         \
+                                      : conv2d_product_##name(inst, &g, ports);                       \
+    }
+MATMUL_VARIANT(direct)
+MATMUL_VARIANT(tile)
 
-static enum rote_status enqueue_tile(struct op_inst *inst)
+static bool accepts_direct(const struct rt_facts *f, const struct call *c)
 {
-    struct conv2d_geometry g = geometry(inst);
-    return is_filter(inst) ? conv2d_filter_tile(inst, &g, ports) : conv2d_product_tile(inst, &g, ports);
+    struct conv2d_geometry g = geometry(c);
+    return is_filter(c) ? conv2d_filter_direct_accepts(f, &g) : conv2d_product_direct_accepts(f, &g);
 }
 
 static struct rt_gemm gemm(const struct op_inst *inst)
@@ -85,6 +94,8 @@ static enum rote_status enqueue_clblast(struct op_inst *inst)
     return rt_gemm_run(inst->dev, &g, inst->in[0], inst->in[1], inst->out[0], inst->workspace);
 }
 
+static const struct op_variant direct = {.name = "direct", .accepts = accepts_direct, .prepare = prepare_direct,
+                                         .enqueue = enqueue_direct, .tunables = conv2d_direct_tunables};
 static const struct op_variant tile =
     {.name = "tile", .prepare = prepare_tile, .enqueue = enqueue_tile, .tunables = conv2d_tile_tunables};
 static const struct op_variant clblast = {.name = "clblast", .prepare = prepare_clblast, .enqueue = enqueue_clblast};
@@ -104,7 +115,7 @@ const struct op_def op_matmul = {
     .text = "c[i,j] = sum over l of a[i,l] * b[l,j]",
     .infer = infer,
     .ref = ref_matmul,
-    .variants = (const struct op_variant *const[]){&tile, &clblast, NULL},
+    .variants = (const struct op_variant *const[]){&direct, &tile, &clblast, NULL},
     .length = length,
     .tolerance = 4,
     .flops = flops,
