@@ -1,9 +1,10 @@
-/* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3): 36 multiplications for 144. The sums over
- * channels are 36 matrix products, one for each place of the transformed patches.
- *   U[36][panel][C][KT]   transformed filters, KT = NV*VEC columns a panel
- *   V[36][rows][C']       transformed patches; a row is one sample at one output tile of 4x4,
- *                         C' is C in whole vectors
- *   M[36][rows][KT]       their products, one panel at a time
+/* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), 36 multiplications for 144, or F(2x2, 3x3),
+ * 16 for 36, by TILE. The sums over channels are PLANES = 36 or 16 matrix products, one for each
+ * place of the transformed patches.
+ *   U[PLANES][panel][C][KT]   transformed filters, KT = NV*VEC columns a panel
+ *   V[PLANES][rows][C']       transformed patches; a row is one sample at one tile of out, C' is C
+ *                             in whole vectors
+ *   M[PLANES][rows][KT]       their products, one panel at a time
  *
  *    6x6 of in --B'dB--> V --36 x (rows x C)(C x KT)--> M --A'MA--> 4x4 of out
  *
@@ -11,8 +12,8 @@
  * (work-groups of 1) takes (tile, block of RB samples) after another, with V and M in a stretch of
  * scratch of its own that stays in its core's cache. conv2d_product__winograd_panels, where rows
  * are few and filters many: V of all rows first; then a work-item takes (panel, block of RB rows)
- * after another and transforms CB channels of its panel's filters at a time, so that U, four
- * times the filters, never goes to memory. Channels are summed in the same order in both.
+ * after another and transforms CB channels of its panel's filters at a time, so that U,
+ * larger than the filters, never goes to memory. Channels are summed in the same order in both.
  * float32; errors are a few times those of the direct sum (the transforms' constants reach 8). */
 
 #include "common/winograd.clh"
@@ -29,20 +30,20 @@
 /* G g G' of VEC filters from nine taps, to u, planes apart. */
 static inline void transform_filter(const vecf *g, global float *u, const long plane)
 {
-    vecf t[18];
+    vecf t[3 * SIDE];
     UNROLL for (int s = 0; s < 3; s++)
 #define T(i) t[3 * (i) + s]
         FILTER_TRANSFORM(T, g[s], g[3 + s], g[6 + s])
 #undef T
-    UNROLL for (int i = 0; i < 6; i++) {
-        vecf v[6];
+    UNROLL for (int i = 0; i < SIDE; i++) {
+        vecf v[SIDE];
         FILTER_TRANSFORM(VECTOR_OUT, t[3 * i], t[3 * i + 1], t[3 * i + 2])
-        UNROLL for (int j = 0; j < 6; j++)
-            VSTORE(v[j], u + (6 * i + j) * plane);
+        UNROLL for (int j = 0; j < SIDE; j++)
+            VSTORE(v[j], u + (SIDE * i + j) * plane);
     }
 }
 
-/* U of channels c0 .. c0+channels of one panel, u[36 planes][channels][KT], from w [3][3][C][K]
+/* U of channels c0 .. c0+channels of one panel, u[PLANES][channels][KT], from w [3][3][C][K]
  * or, transposed (of a data gradient), [3][3][K][C] with the taps in reverse. */
 static inline void transform_panel(global const float *w, global float *u, const long plane, const int panel,
                                    const int c0, const int channels, const int C, const int K,
@@ -132,25 +133,25 @@ static inline void multiply_rows(global float *m, global const float *a, const l
 static inline void transform_output(global const float *M, const long plane, global float *out, const int p0,
                                     const int q0, const int P, const int Q, const long pixel, const int left)
 {
-    const int p_end = P - p0 < 4 ? P - p0 : 4, q_end = Q - q0 < 4 ? Q - q0 : 4;
+    const int p_end = P - p0 < TILE ? P - p0 : TILE, q_end = Q - q0 < TILE ? Q - q0 : TILE;
     global float *to = out + ((long)p0 * Q + q0) * pixel;
     for (int v = 0; v < NV * VEC && v < left; v += VEC) {
-        vecf t[24];
-        UNROLL for (int j = 0; j < 6; j++) {
-            vecf d[6];
-            UNROLL for (int i = 0; i < 6; i++)
-                d[i] = VLOAD(M + (6 * i + j) * plane + v);
+        vecf t[TILE * SIDE];
+        UNROLL for (int j = 0; j < SIDE; j++) {
+            vecf d[SIDE];
+            UNROLL for (int i = 0; i < SIDE; i++)
+                d[i] = VLOAD(M + (SIDE * i + j) * plane + v);
             OUTPUT_TRANSFORM(COLUMN_OUT, VECTOR_IN)
         }
         for (int i = 0; i < p_end; i++) {
-            vecf v4[4];
-#define S(j) t[6 * i + (j)]
-#define T(j) v4[j]
+            vecf y[TILE];
+#define S(j) t[SIDE * i + (j)]
+#define T(j) y[j]
             OUTPUT_TRANSFORM(T, S)
 #undef S
 #undef T
             for (int j = 0; j < q_end; j++)
-                vec_store(v4[j], to + ((long)i * Q + j) * pixel + v, left - v);
+                vec_store(y[j], to + ((long)i * Q + j) * pixel + v, left - v);
         }
     }
 }
@@ -172,7 +173,8 @@ static inline void block_at(global const float **src, long *mask, global const f
                             const int H, const int W, const int C, const int off_h, const int off_w)
 {
     const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks);
-    patch_at(src, mask, in + (long)n0 * C, zeros, 6, tile / tiles_q * 4 + off_h, tile % tiles_q * 4 + off_w, H, W,
+    patch_at(src, mask, in + (long)n0 * C, zeros, SIDE, tile / tiles_q * TILE + off_h, tile % tiles_q * TILE + off_w,
+             H, W,
              (long)N * C);
 }
 
@@ -182,32 +184,32 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
                                      const int W, const int C, const int P, const int Q, const int K, const int off_h,
                                      const int off_w)
 {
-    const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q, blocks = (N + RB - 1) / RB;
+    const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const int room = (RB + PT - 1) / PT * PT;
     const long V_plane = (long)room * V_row + PLANE_PAD, M_plane = (long)room * KT + PLANE_PAD;
     const long U_plane = (long)panels * C * KT + PLANE_PAD;
-    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + 36 * (V_plane + M_plane));
-    global float *V = zeros + ZEROS, *M = V + 36 * V_plane;
+    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + M_plane));
+    global float *V = zeros + ZEROS, *M = V + PLANES * V_plane;
     long unit, end;
     VSTORE((vecf)(0.0f), zeros);
     share_of((long)tiles * blocks, get_global_size(0), get_global_id(0), &unit, &end);
-    global const float *src[36];
-    long mask[36];
+    global const float *src[PLANES];
+    long mask[PLANES];
     if (unit < end)
         block_at(src, mask, in, zeros, unit, blocks, tiles_q, RB, N, H, W, C, off_h, off_w);
     for (; unit < end; unit++) {
         const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks), rows = N - n0 < RB ? N - n0 : RB;
-        const int p0 = tile / tiles_q * 4, q0 = tile % tiles_q * 4;
+        const int p0 = tile / tiles_q * TILE, q0 = tile % tiles_q * TILE;
         transform_input(src, mask, C, rows, C, V, V_plane, V_row);
         if (unit + 1 < end)
             block_at(src, mask, in, zeros, unit + 1, blocks, tiles_q, RB, N, H, W, C, off_h, off_w);
         for (int panel = 0; panel < panels; panel++) {
-            for (int x = 0; x < 36; x++) {
+            for (int x = 0; x < PLANES; x++) {
                 for (int i = 0; panel == 0 && mask[x] && i < rows * C; i += 16) /* the next block's pixels */
                     PREFETCH(src[x] + i);
                 global const float *u = work + u_at + x * U_plane + (long)panel * C * KT;
-                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u, x < 35 ? u + U_plane : u - 35 * U_plane + C * KT,
+                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u, x + 1 < PLANES ? u + U_plane : u - x * U_plane + C * KT,
                               C, 0, rows);
             }
             for (int r = 0; r < rows; r++)
@@ -231,9 +233,10 @@ kernel void conv2d_winograd_input(global const float *restrict in, global float 
     while (row < end) {
         const int n0 = (int)(row % N), tile = (int)(row / N);
         const int rows = N - n0 < end - row ? N - n0 : (int)(end - row);
-        global const float *src[36];
-        long mask[36];
-        patch_at(src, mask, in + (long)n0 * C, zeros, 6, tile / tiles_q * 4 + off_h, tile % tiles_q * 4 + off_w, H, W,
+        global const float *src[PLANES];
+        long mask[PLANES];
+        patch_at(src, mask, in + (long)n0 * C, zeros, SIDE, tile / tiles_q * TILE + off_h, tile % tiles_q * TILE + off_w,
+             H, W,
                  (long)N * C);
         transform_input(src, mask, C, rows, C, work + v_at + row * V_row, V_rows * V_row + PLANE_PAD,
                         V_row);
@@ -248,12 +251,12 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
                                             const int P, const int Q, const int K,
                                             const int transposed)
 {
-    const int tiles_q = (Q + 3) / 4, tiles = (P + 3) / 4 * tiles_q;
+    const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const long rows = (long)tiles * N, blocks = (rows + RB - 1) / RB;
     const long M_plane = (long)((RB + PT - 1) / PT * PT) * KT + PLANE_PAD, U_plane = (long)CB * KT + PLANE_PAD;
     const long V_plane = V_rows * V_row + PLANE_PAD;
-    global float *M = work + scratch_at + get_global_id(0) * (ulong)(36 * (M_plane + U_plane)), *U = M + 36 * M_plane;
+    global float *M = work + scratch_at + get_global_id(0) * (ulong)(PLANES * (M_plane + U_plane)), *U = M + PLANES * M_plane;
     long unit, end;
     share_of(panels * blocks, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
@@ -263,14 +266,14 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
         for (int c0 = 0; c0 < C; c0 += CB) {
             const int channels = C - c0 < CB ? C - c0 : CB;
             transform_panel(w, U, U_plane, panel, c0, channels, C, K, transposed);
-            for (int x = 0; x < 36; x++)
+            for (int x = 0; x < PLANES; x++)
                 multiply_rows(M + x * M_plane, work + v_at + x * V_plane + first * V_row + c0, V_row, U + x * U_plane,
                               U + x * U_plane, channels, c0 > 0, count);
         }
         for (int r = 0; r < count; r++) {
             const int n = (int)((first + r) % N), tile = (int)((first + r) / N);
-            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * 4,
-                             tile % tiles_q * 4, P, Q, (long)N * K, K - panel * KT);
+            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * TILE,
+                             tile % tiles_q * TILE, P, Q, (long)N * K, K - panel * KT);
         }
     }
 }

@@ -1,8 +1,9 @@
 /* The filter gradient of a 3x3 convolution of stride 1, by the derivative of Winograd's
- * F(4x4, 3x3): 36 multiplications for 144, summed over all tiles and samples.
- *   V[36][rows][C']  transformed patches of x; a row is one sample at one tile of dy
- *   Y[36][rows][K']  transformed 4x4 patches of dy
- *   D[36][C'][K']    their products summed over rows
+ * F(4x4, 3x3), 36 multiplications for 144, or F(2x2, 3x3), 16 for 36, by TILE; summed over all tiles
+ * and samples.
+ *   V[PLANES][rows][C']  transformed patches of x; a row is one sample at one tile of dy
+ *   Y[PLANES][rows][K']  transformed tiles of dy
+ *   D[PLANES][C'][K']    their products summed over rows
  *
  *   6x6 of x --B'dB--> V \
  *                         36 x (C x rows)(rows x K) --> D --G'DG--> 3x3 of dw
@@ -24,25 +25,25 @@
 #endif
 #define KT (NV * VEC)
 
-/* A dy A' of VEC filters, LOAD(x) being pixel x of 16; to Y, planes apart. */
-#define OUTPUT_PATCH(LOAD, Y, plane)                       \
-    {                                                      \
-        vecf t[24];                                        \
-        UNROLL for (int j = 0; j < 4; j++) {               \
-            vecf d[4];                                     \
-            UNROLL for (int i = 0; i < 4; i++)             \
-                d[i] = LOAD(4 * i + j);                    \
-            OUTPUT_TRANSPOSED(COLUMN4_OUT, VECTOR_IN)      \
-        }                                                  \
-        UNROLL for (int i = 0; i < 6; i++) {               \
-            vecf v[6];                                     \
-            OUTPUT_TRANSPOSED(VECTOR_OUT, ROW4_IN)         \
-            UNROLL for (int j = 0; j < 6; j++)             \
-                VSTORE(v[j], (Y) + (6 * i + j) * (plane)); \
-        }                                                  \
+/* A dy A' of VEC filters, LOAD(x) being pixel x of the tile; to Y, planes apart. */
+#define OUTPUT_PATCH(LOAD, Y, plane)                          \
+    {                                                         \
+        vecf t[TILE * SIDE];                                  \
+        UNROLL for (int j = 0; j < TILE; j++) {               \
+            vecf d[TILE];                                     \
+            UNROLL for (int i = 0; i < TILE; i++)             \
+                d[i] = LOAD(TILE * i + j);                    \
+            OUTPUT_TRANSPOSED(COLUMN_TILE_OUT, VECTOR_IN)     \
+        }                                                     \
+        UNROLL for (int i = 0; i < SIDE; i++) {               \
+            vecf v[SIDE];                                     \
+            OUTPUT_TRANSPOSED(VECTOR_OUT, ROW_TILE_IN)        \
+            UNROLL for (int j = 0; j < SIDE; j++)             \
+                VSTORE(v[j], (Y) + (SIDE * i + j) * (plane)); \
+        }                                                     \
     }
-#define COLUMN4_OUT(i) t[4 * (i) + j]
-#define ROW4_IN(j) t[4 * i + (j)]
+#define COLUMN_TILE_OUT(i) t[TILE * (i) + j]
+#define ROW_TILE_IN(j) t[TILE * i + (j)]
 
 static inline void transform_gradient(global const float **src, const long *mask, const long row, const int rows,
                                       const int K, global float *Y, const long plane, const int Y_row)
@@ -101,11 +102,11 @@ static inline void transform_product(global const float *D, const long plane, co
 {
     for (int c = 0; c < channels; c++)
         for (int k = 0; k < filters; k += VEC) {
-            vecf t[18];
-            UNROLL for (int j = 0; j < 6; j++) {
-                vecf d[6];
-                UNROLL for (int i = 0; i < 6; i++)
-                    d[i] = VLOAD(D + (6 * i + j) * plane + (long)c * KB + k);
+            vecf t[3 * SIDE];
+            UNROLL for (int j = 0; j < SIDE; j++) {
+                vecf d[SIDE];
+                UNROLL for (int i = 0; i < SIDE; i++)
+                    d[i] = VLOAD(D + (SIDE * i + j) * plane + (long)c * KB + k);
                 FILTER_TRANSPOSED(COLUMN_OUT, VECTOR_IN)
             }
             for (int i = 0; i < 3; i++) {
@@ -124,11 +125,11 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
                                     const int KB, const int N, const int H, const int W, const int C, const int P,
                                     const int Q, const int K, const int off_h, const int off_w)
 {
-    const int tiles_q = (Q + 3) / 4, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
-    const long rows = (long)((P + 3) / 4 * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
+    const int tiles_q = (Q + TILE - 1) / TILE, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
+    const long rows = (long)((P + TILE - 1) / TILE * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
     const long Y_plane = (long)TB * KB + PLANE_PAD, D_plane = (long)CB * KB + PLANE_PAD;
-    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + 36 * (V_plane + Y_plane + D_plane));
-    global float *V = zeros + ZEROS, *Y = V + 36 * V_plane, *D = Y + 36 * Y_plane;
+    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + Y_plane + D_plane));
+    global float *V = zeros + ZEROS, *Y = V + PLANES * V_plane, *D = Y + PLANES * Y_plane;
     long unit, unit_end;
     VSTORE((vecf)(0.0f), zeros);
     share_of((long)splits * blocks_c * blocks_k, get_global_size(0), get_global_id(0), &unit, &unit_end);
@@ -142,19 +143,19 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
             const long first = row;
             while (row < end && row < first + TB) { /* rows of one tile at a time */
                 const int n0 = (int)(row % N), tile = (int)(row / N), at = (int)(row - first);
-                const int p0 = tile / tiles_q * 4, q0 = tile % tiles_q * 4;
+                const int p0 = tile / tiles_q * TILE, q0 = tile % tiles_q * TILE;
                 int count = N - n0;
                 count = end - row < count ? (int)(end - row) : count;
                 count = TB - at < count ? TB - at : count;
-                global const float *src[36];
-                long mask[36];
-                patch_at(src, mask, x + (long)n0 * C + c0, zeros, 6, p0 + off_h, q0 + off_w, H, W, (long)N * C);
+                global const float *src[PLANES];
+                long mask[PLANES];
+                patch_at(src, mask, x + (long)n0 * C + c0, zeros, SIDE, p0 + off_h, q0 + off_w, H, W, (long)N * C);
                 transform_input(src, mask, C, count, channels, V + (long)at * CB, V_plane, CB);
-                patch_at(src, mask, dy + (long)n0 * K + k0, zeros, 4, p0, q0, P, Q, (long)N * K);
+                patch_at(src, mask, dy + (long)n0 * K + k0, zeros, TILE, p0, q0, P, Q, (long)N * K);
                 transform_gradient(src, mask, K, count, filters, Y + (long)at * KB, Y_plane, KB);
                 row += count;
             }
-            for (int place = 0; place < 36; place++)
+            for (int place = 0; place < PLANES; place++)
                 multiply(V + place * V_plane, Y + place * Y_plane, D + place * D_plane, (int)(row - first),
                          channels, filters, CB, KB, first == start);
         }

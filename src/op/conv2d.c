@@ -130,7 +130,7 @@ static struct conv2d_geometry geometry_data(const struct call *c)
     };
 }
 
-/* F(4x4, 3x3): its transforms multiply rounding errors by up to about 8. */
+/* F(4x4, 3x3)'s transforms multiply rounding errors by up to about 8; F(2x2, 3x3)'s less. */
 #define WINOGRAD_TOLERANCE 16
 CONV2D_VARIANT_IF(fwd, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
 CONV2D_VARIANT_IF(fwd, product, thin, 0, conv2d_thin_tunables)

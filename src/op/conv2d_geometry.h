@@ -41,23 +41,26 @@ CONV2D_FUNCTIONS(filter, clblast)
 /* out[0][i] = sum over splits of workspace[split][i] in order, by a kernel conv2d_reduce. */
 enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, int64_t splits, int64_t n);
 
-/* Of cl/common/winograd.clh: floats after each plane, and at the head of a scratch. */
-#define WINOGRAD_PLANE_PAD 16
-#define WINOGRAD_ZEROS 64
-
-/* Whether F(4x4, 3x3) fits this product or filter gradient. */
-bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
-
 /* The register tile of a variant: PT rows (of a filter gradient MC channels) by NV vectors of VEC
  * floats; kt = NV·VEC. Tunables `vectors` and `rows`, whose initial value is the argument. */
 #define CONV2D_TILE_ROWS 6
 struct conv2d_tile {
     int64_t vec, nv, pt, kt;
-    char options[64];
+    char options[80];
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
 extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[],
     conv2d_thin_tunables[], conv2d_depthwise_tunables[], conv2d_direct_tunables[];
+
+/* Of cl/common/winograd.clh: floats after each plane, and at the head of a scratch. */
+#define WINOGRAD_PLANE_PAD 16
+#define WINOGRAD_ZEROS 64
+
+/* Whether Winograd's form fits this product or filter gradient; the tile's side that pays best, by
+ * the tunable `tile`, and as options beside the register tile's. */
+bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
+int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g);
+void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side);
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

@@ -4,6 +4,8 @@
  *   panels:        [V][zeros of each work-item][scratch of each work-item] */
 #include "op/conv2d_geometry.h"
 
+#include <string.h>
+
 #define BLOCK_ROWS 24                    /* samples of a tile: as many as let the filters' lines be asked for in time */
 #define BLOCK_BYTES ((int64_t)1280 << 10) /* V and M of a block: inside a second-level cache */
 #define PANEL_ROWS 128
@@ -12,6 +14,7 @@
 const struct op_tunable conv2d_winograd_tunables[] = {
     {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
     {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile"},
+    {"tile", (const int[]){2, 4, 0}, "side of the output tiles"},
     {"order", (const int[]){1, 2, 0}, "1: all filters transformed first; 2: panel by panel"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
     {"block", (const int[]){12, 18, 24, 32, 48, 64, 128, 0}, "rows that a work-item takes at a time"},
@@ -23,9 +26,18 @@ static int64_t round_up(int64_t a, int64_t b)
     return (a + b - 1) / b * b;
 }
 
-static int64_t planes(int64_t floats)
+/* The tiles' share that lies over the edge costs as much as the rest. */
+int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g)
 {
-    return 36 * (floats + WINOGRAD_PLANE_PAD);
+    double four = 36 * (double)((g->P + 3) / 4) * (double)((g->Q + 3) / 4);
+    double two = 16 * (double)((g->P + 1) / 2) * (double)((g->Q + 1) / 2);
+    return op_tuned(inst, "tile", four <= two ? 4 : 2);
+}
+
+void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side)
+{
+    size_t at = strlen(tile->options);
+    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d", (int)side);
 }
 
 static int64_t least(int64_t a, int64_t b)
@@ -42,7 +54,7 @@ static int64_t block_rows(int64_t all, int64_t most)
 
 struct layout {
     struct conv2d_tile tile;
-    int64_t kt, vec, panels, tiles_q, tiles, v_row, rows, v_rows, first, scratch, units;
+    int64_t side, planes, kt, vec, panels, tiles_q, tiles, v_row, rows, v_rows, first, scratch, units;
     bool by_panel;
     size_t items;
 };
@@ -55,8 +67,11 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.kt = l.tile.kt;
     l.vec = l.tile.vec;
     l.panels = (g->K + l.kt - 1) / l.kt;
-    l.tiles_q = (g->Q + 3) / 4;
-    l.tiles = (g->P + 3) / 4 * l.tiles_q;
+    l.side = conv2d_winograd_side(inst, g);
+    l.planes = (l.side + 2) * (l.side + 2);
+    conv2d_winograd_options(&l.tile, l.side);
+    l.tiles_q = (g->Q + l.side - 1) / l.side;
+    l.tiles = (g->P + l.side - 1) / l.side * l.tiles_q;
     l.v_row = round_up(g->C, l.vec);
     int64_t all = l.tiles * g->N, room;
     l.by_panel = op_tuned(inst, "order", l.panels >= f->compute_units && all <= g->K / 4 ? 2 : 1) == 2;
@@ -65,28 +80,28 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
         room = round_up(l.rows, l.tile.pt);
         l.units = l.panels * ((all + l.rows - 1) / l.rows);
         l.v_rows = round_up(all, l.rows) + l.tile.pt;
-        l.first = planes(l.v_rows * l.v_row);
-        l.scratch = planes(l.kt * room) + planes(l.kt * PANEL_CHANNELS);
+        l.first = l.planes * (l.v_rows * l.v_row + WINOGRAD_PLANE_PAD);
+        l.scratch = l.planes * (l.kt * (room + PANEL_CHANNELS) + 2 * WINOGRAD_PLANE_PAD);
     } else {
-        l.rows = block_rows(g->N, op_tuned(inst, "block", least(BLOCK_ROWS, BLOCK_BYTES / (36 * 4 * (l.v_row + l.kt)))));
+        l.rows = block_rows(g->N, op_tuned(inst, "block", least(BLOCK_ROWS, BLOCK_BYTES / (l.planes * 4 * (l.v_row + l.kt)))));
         room = round_up(l.rows, l.tile.pt);
         l.units = l.tiles * ((g->N + l.rows - 1) / l.rows);
         l.v_rows = 0;
-        l.first = planes(g->C * l.panels * l.kt);
-        l.scratch = WINOGRAD_ZEROS + planes(room * l.v_row) + planes(room * l.kt);
+        l.first = l.planes * (g->C * l.panels * l.kt + WINOGRAD_PLANE_PAD);
+        l.scratch = WINOGRAD_ZEROS + l.planes * (room * (l.v_row + l.kt) + 2 * WINOGRAD_PLANE_PAD);
     }
     l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.units);
     return l;
 }
 
-/* Where the tiles of 4 x 4 do not reach far over the edge, and sums are long enough for the
- * direct sum's error bound to hold the transforms' errors. Not measured on GPUs. */
+/* Where sums are long enough for the direct sum's error bound to hold the transforms' errors, and
+ * tiles do not lie mostly over the edge. Not measured on GPUs. */
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
     bool fits = g->R == 3 && g->S == 3 && g->groups == 1 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
                 g->div_w == 1 && g->step_h == g->step_w && g->step_h == (g->transposed ? -1 : 1);
     return f->cls == RT_CPU && fits && g->C >= 16 && g->K >= 16 &&
-           2 * g->P * g->Q >= round_up(g->P, 4) * round_up(g->Q, 4);
+           g->P * g->Q > 1;
 }
 
 bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)

@@ -10,6 +10,7 @@
 const struct op_tunable conv2d_winograd_filter_tunables[] = {
     {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
     {"rows", (const int[]){2, 4, 8, 0}, "channels of the register tile"},
+    {"tile", (const int[]){2, 4, 0}, "side of the tiles of dy"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
     {"block", (const int[]){32, 64, 128, 0}, "channels and filters of a block"},
     {"depth", (const int[]){16, 32, 64, 0}, "samples of a tile transformed at a time"},
@@ -18,7 +19,7 @@ const struct op_tunable conv2d_winograd_filter_tunables[] = {
 
 struct layout {
     struct conv2d_tile tile;
-    int64_t kt, depth, cb, kb, splits, partial, scratch;
+    int64_t side, planes, kt, depth, cb, kb, splits, partial, scratch;
     size_t items;
 };
 
@@ -39,10 +40,13 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     int64_t block = op_tuned(inst, "block", BLOCK);
     l.tile = conv2d_tile_of(inst, g->K, CHANNELS);
     l.kt = l.tile.kt;
+    l.side = conv2d_winograd_side(inst, g);
+    l.planes = (l.side + 2) * (l.side + 2);
+    conv2d_winograd_options(&l.tile, l.side);
     l.depth = op_tuned(inst, "depth", BLOCK_ROWS);
     l.cb = least(round_up(g->C, l.tile.vec), round_up(block, l.tile.vec));
     l.kb = least(round_up(g->K, l.kt), round_up(block, l.kt));
-    int64_t rows = (g->P + 3) / 4 * ((g->Q + 3) / 4) * g->N;
+    int64_t rows = (g->P + l.side - 1) / l.side * ((g->Q + l.side - 1) / l.side) * g->N;
     int64_t blocks = (g->C + l.cb - 1) / l.cb * ((g->K + l.kb - 1) / l.kb);
     int64_t weights = 9 * g->C * g->K;
     l.splits = (4 * (int64_t)f->compute_units + blocks - 1) / blocks;
@@ -52,7 +56,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
         l.splits = 1;
     l.partial = l.splits > 1 ? l.splits * weights : 0;
     int64_t floats = l.depth * (l.cb + l.kb) + l.cb * l.kb;
-    l.scratch = WINOGRAD_ZEROS + 36 * (floats + 3 * WINOGRAD_PLANE_PAD);
+    l.scratch = WINOGRAD_ZEROS + l.planes * (floats + 3 * WINOGRAD_PLANE_PAD);
     l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.splits * blocks);
     return l;
 }
@@ -71,7 +75,7 @@ enum rote_status conv2d_filter_winograd_prepare(struct op_inst *inst, const stru
         FAIL(ROTE_EUNSUPPORTED, "blocks of %d channels do not divide into tiles of %d", (int)l.cb, (int)l.tile.pt);
     TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", l.tile.options, &inst->kernel[0]));
     if (l.splits > 1)
-        TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", l.tile.options, &inst->kernel[1]));
+        TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
     inst->workspace_bytes = 4 * (uint64_t)(l.partial + (int64_t)l.items * l.scratch);
 out:
     return st;
