@@ -49,6 +49,7 @@ struct op_def {
     double (*length)(const struct call *c);
     double tolerance;                        /* c, at most 16; 0: exact */
     double (*flops)(const struct call *c);   /* NULL: one per output element */
+    double (*bytes)(const struct call *c);   /* read and written; NULL: every port once */
     /* Test data for an input port: float, int32_t or uint8_t elements. NULL, or a
      * port the hook leaves alone: standard normals, int32 0, uint8 uniform.
      * `r` gives the next 32 random bits from a state the caller owns. */
