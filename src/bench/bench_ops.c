@@ -64,7 +64,7 @@ static enum rote_status call_words(const struct call *c, char **out)
         if (choice)
             TRY(base_buf_printf(&b, " %s=%.*s", a->name, (int)strcspn(choice, "|"), choice));
         else
-            TRY(base_buf_printf(&b, " %s=%.17g", a->name, v));
+            TRY(base_buf_printf(&b, " %s=%.9g", a->name, v));
     }
     *out = b.text;
     b.text = NULL;
@@ -219,7 +219,10 @@ static enum rote_status enqueue(void *what, int times)
 static double flops_of(const struct call *c)
 {
     const struct op_def *def = op_def_of(c);
-    return def->flops ? def->flops(c) : (double)call_elements(&c->out[0]);
+    if (def->flops)
+        return def->flops(c);
+    int64_t out = call_elements(&c->out[0]), in = call_elements(&c->in[0]);
+    return (double)(in > out ? in : out);
 }
 
 static double bytes_of(const struct call *c)

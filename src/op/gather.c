@@ -113,6 +113,11 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return op_check_below(c, 2, in[2], c->in[0].dim[0]);
 }
 
+static double flops(const struct call *c)
+{
+    return 2.0 * (double)call_elements(&c->out[0]);
+}
+
 /* Of the data set only a batch is read. */
 static double traffic(const struct call *c)
 {
@@ -131,6 +136,7 @@ const struct op_def op_gather = {
     .infer = infer,
     .check = check,
     .ref = ref_gather,
+    .flops = flops,
     .bytes = traffic,
     .variants = (const struct op_variant *const[]){&bytes, NULL},
     .fill = fill,
@@ -150,6 +156,7 @@ const struct op_def op_gather_float = {
     .infer = infer,
     .check = check,
     .ref = ref_gather_float,
+    .flops = flops,
     .bytes = traffic,
     .variants = (const struct op_variant *const[]){&floats, NULL},
     .fill = fill,
