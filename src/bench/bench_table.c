@@ -114,8 +114,8 @@ static enum rote_status ops_tables(const json_t *o, struct bench_table *t, int *
     }
     qsort(row, n, sizeof *row, by_time);
     TRY(base_sprintf(&t->title,
-                     "operators of a step of %s, batch %.0f, on %s\nmeasured peaks: %.1f GFLOP/s, %.1f GB/s; the chosen "
-                     "variants (*) take %.2f ms a step",
+                     "operators of a step of %s, batch %.0f, on %s\nmeasured peaks: %.1f GFLOP/s, %.1f GB/s; the "
+                     "chosen variants (*) take %.2f ms a step",
                      bench_string(o, "network"), bench_number(o, "batch"),
                      bench_string(json_object_get(o, "device"), "id"), bench_number(peak, "gflops"),
                      bench_number(peak, "gb_s"), all));
