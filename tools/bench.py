@@ -45,12 +45,15 @@ def machine(threads):
     return facts
 
 
-def save(path, name, facts, results):
-    """Adds an implementation's results; parts that were not run now stay as they were."""
+def save(path, name, facts, part, rows, more):
+    """Adds a part's rows to those of an implementation; a row that was there is replaced."""
     path = pathlib.Path(path)
     whole = json.loads(path.read_text()) if path.exists() else {}
     whole["machine"] = facts
-    whole.setdefault("implementations", {}).setdefault(name, {}).update(results)
+    own = whole.setdefault("implementations", {}).setdefault(name, {})
+    own.update(more)
+    merged = {(row["name"], row.get("words")): row for row in own.get(part, []) + rows}
+    own[part] = list(merged.values())
     path.write_text(json.dumps(whole, indent=1) + "\n")
 
 
@@ -80,16 +83,15 @@ def main():
         info = DeviceInfo()
         rote.call("rote_device_info_get", rote.device, ctypes.byref(info))
         facts, name = machine(threads), options.name or info.platform.decode()
+        device = {key: getattr(info, key).decode() for key in ("name", "platform", "driver")}
+        more = {"pytorch": torch.__version__, "device": {**device, "compute_units": info.compute_units}}
         print(f"{facts['cpu']}, {facts['cores']} cores, {facts['avx']}; {threads} threads on both sides\n"
-              f"PyTorch {torch.__version__}; {info.name.decode()}, {info.platform.decode()} {info.driver.decode()}")
-        results["device"] = {"name": info.name.decode(), "platform": info.platform.decode(),
-                             "driver": info.driver.decode(), "compute_units": info.compute_units}
-        results["pytorch"] = torch.__version__
+              f"PyTorch {torch.__version__}; {device['name']}, {device['platform']} {device['driver']}")
         for part in options.parts or PARTS:
             print(f"\n== {name}: {part}")
             results[part] = PARTS[part](rote, options)
             if options.json:
-                save(options.json, name, facts, results)
+                save(options.json, name, facts, part, results[part], more)
     except Failure as e:
         sys.exit(f"bench.py: {e}")
     rows = [row for part in PARTS for row in results.get(part, [])]

@@ -24,11 +24,13 @@ def table(head, rows):
 def compared(rows, keys, head):
     """Rows with least and median of both sides, and their ratio."""
     return table(head + ["ratio", "bar", "reached"],
-                 [[r["name"], *(number(r[k], 4) for k in keys), f"{r['ratio']:.2f}", f"{r['bar']:.2f}", mark(r)] for r in rows])
+                 [[r["name"], *(number(r[k], 4) for k in keys), f"{r['ratio']:.2f}", f"{r['bar']:.2f}", mark(r)]
+                  for r in rows])
 
 
 def ops(rows):
-    return table(["shape", "variant", "Rote ms", "median", "PyTorch ms", "median", "GFLOP/s", "ratio", "bar", "reached"],
+    return table(["shape", "variant", "Rote ms", "median", "PyTorch ms", "median", "GFLOP/s", "ratio", "bar",
+                  "reached"],
                  [[r["name"], r["variant"], *(number(r[k]) for k in ("rote_ms", "rote_median_ms", "torch_ms",
                                                                      "torch_median_ms", "gflops")),
                    f"{r['ratio']:.2f}", f"{r['bar']:.2f}", mark(r)] for r in rows])

@@ -43,8 +43,8 @@ def bench_train(rote, options):
         steps = 16 if model == "cnn" else 2
         config = rote.new("rote_config_new")
         for word in (f"model={model}", f"batch={batch}", "epochs=2", "rla_subset=1", f"log_every={steps}",
-                     "lr.base=0.01", f"data={{kind: synthetic, channels: {channels}, height: {side}, width: {side}, test_count: 1, "
-                     f"train_count: {batch * steps * (options.rounds + 2)}}}", "control.enabled=false",
+                     "lr.base=0.01", f"data={{kind: synthetic, channels: {channels}, height: {side}, width: {side}, "
+                     f"test_count: 1, train_count: {batch * steps * (options.rounds + 2)}}}", "control.enabled=false",
                      "heads=[{name: class, kind: class}]"):
             rote.call("rote_config_set", config, word.encode())
         run = rote.new("rote_run_new", rote.device, config, None)
