@@ -34,6 +34,8 @@ struct bench_side {
 enum rote_status bench_in_turn(struct rote_bench *b, const char *doing, struct bench_side *side, int n);
 enum rote_status bench_tell(struct rote_bench *b, const char *doing);
 bool bench_wanted(const struct rote_bench *b, const char *name);
+/* An error when no row's name is wanted, b->total being the number of those that are. */
+enum rote_status bench_any(const struct rote_bench *b);
 
 /* bench_peak.c */
 json_t *bench_peaks_json(const rote_peaks *p);

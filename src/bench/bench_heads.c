@@ -161,6 +161,7 @@ enum rote_status bench_heads(struct rote_bench *b)
     json_object_set_new(b->o, "rows", json_array());
     for (int i = 0; i < n; i++)
         b->total += point_wanted(b, &p[i]);
+    TRY(bench_any(b));
     for (int i = 0; i < n; i++) {
         if (!point_wanted(b, &p[i]))
             continue;
@@ -232,6 +233,7 @@ enum rote_status bench_scale(struct rote_bench *b)
     json_object_set_new(b->o, "rows", json_array());
     for (int i = 0; i < n; i++)
         b->total += point_wanted(b, &p[i]);
+    TRY(bench_any(b));
     for (int i = 0; i < n; i++)
         if (point_wanted(b, &p[i]))
             TRY(scale_row(b, &p[i]));

@@ -317,6 +317,7 @@ enum rote_status bench_ops(struct rote_bench *b)
     TRY(rote_peaks_measure(peaks)); /* the first warms up; the rest are spread over the run */
     for (int i = 0; i < n; i++)
         b->total += bench_wanted(b, k[i].call.sig->name) || bench_wanted(b, k[i].words);
+    TRY(bench_any(b));
     for (int i = 0; i < n && !st; i++) {
         if (!bench_wanted(b, k[i].call.sig->name) && !bench_wanted(b, k[i].words))
             continue;

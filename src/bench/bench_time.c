@@ -13,6 +13,13 @@ bool bench_wanted(const struct rote_bench *b, const char *name)
     return !b->has_only || !regexec(&b->only, name, 0, NULL, 0);
 }
 
+enum rote_status bench_any(const struct rote_bench *b)
+{
+    if (b->total)
+        return ROTE_OK;
+    return base_error(ROTE_ENOTFOUND, "no row of this benchmark has a name that holds '%s'", b->options.only);
+}
+
 enum rote_status bench_tell(struct rote_bench *b, const char *doing)
 {
     if (!b->progress)

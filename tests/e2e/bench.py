@@ -106,8 +106,8 @@ def scale(folder):
 
 def refused(folder):
     for arguments, words in ((["opps"], "nearest: ops"), (["ops", "--only", "("], "regular expression"),
-                             (["ops", "--rounds", "0"], "--rounds"), (["ops", "--variants", "some"], "all or chosen"),
-                             ([], "which benchmark")):
+                             (["ops", "--only", "nothing"], "no row"), (["ops", "--rounds", "0"], "--rounds"),
+                             (["ops", "--variants", "some"], "all or chosen"), ([], "which benchmark")):
         _, error, _ = rote("bench", *arguments, *SMALL, code=(1, 2))
         check(words in error, f"{arguments}: {error}")
     _, error = rote("bench", "train", *SMALL, "--rounds", 1, "--json", folder / "no/file.json", code=1)
