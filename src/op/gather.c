@@ -113,6 +113,18 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return op_check_below(c, 2, in[2], c->in[0].dim[0]);
 }
 
+static double flops(const struct call *c)
+{
+    return 2.0 * (double)call_elements(&c->out[0]);
+}
+
+/* Of the data set only a batch is read. */
+static double traffic(const struct call *c)
+{
+    double read = (double)(call_elements(&c->out[0]) * call_dtype_size(c->in[0].dtype));
+    return read + (double)op_bytes(&c->out[0]) + 20.0 * (double)c->out[1].dim[0] + (double)op_bytes(&c->in[3]);
+}
+
 static const struct op_variant bytes = {.name = "plain", .prepare = prepare, .enqueue = enqueue_bytes};
 static const struct op_variant floats = {.name = "plain", .prepare = prepare, .enqueue = enqueue_floats};
 
@@ -124,6 +136,8 @@ const struct op_def op_gather = {
     .infer = infer,
     .check = check,
     .ref = ref_gather,
+    .flops = flops,
+    .bytes = traffic,
     .variants = (const struct op_variant *const[]){&bytes, NULL},
     .fill = fill,
     .tolerance = 8,
@@ -142,6 +156,8 @@ const struct op_def op_gather_float = {
     .infer = infer,
     .check = check,
     .ref = ref_gather_float,
+    .flops = flops,
+    .bytes = traffic,
     .variants = (const struct op_variant *const[]){&floats, NULL},
     .fill = fill,
     .tolerance = 8,

@@ -63,6 +63,15 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return op_check_below(c, 2, in[2], c->in[4].dim[0]);
 }
 
+/* Of the ledger only the batch's rows are read and written. */
+static double traffic(const struct call *c)
+{
+    double rows = 2.0 * 4.0 * (double)(c->in[0].dim[0] * c->in[4].dim[1]);
+    for (int i = 0; i < 4; i++)
+        rows += (double)op_bytes(&c->in[i]);
+    return rows;
+}
+
 static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_ledger = {
@@ -71,6 +80,7 @@ const struct op_def op_ledger = {
     .infer = infer,
     .check = check,
     .ref = ref_ledger,
+    .bytes = traffic,
     .variants = (const struct op_variant *const[]){&plain, NULL},
     .fill = fill,
     .tolerance = 4,

@@ -48,7 +48,8 @@ struct op_def {
      * c·sqrt(length)·eps relative to max(|ref|, rms(ref)). NULL: 1. */
     double (*length)(const struct call *c);
     double tolerance;                        /* c, at most 16; 0: exact */
-    double (*flops)(const struct call *c);   /* NULL: one per output element */
+    double (*flops)(const struct call *c);   /* NULL: one per element of the first input or output */
+    double (*bytes)(const struct call *c);   /* read and written; NULL: every port once */
     /* Test data for an input port: float, int32_t or uint8_t elements. NULL, or a
      * port the hook leaves alone: standard normals, int32 0, uint8 uniform.
      * `r` gives the next 32 random bits from a state the caller owns. */

@@ -78,8 +78,16 @@ enum rote_status rt_gemm_temp(struct rote_device *dev, const struct rt_gemm *g, 
 enum rote_status rt_gemm_run(struct rote_device *dev, const struct rt_gemm *g, struct rt_mem *a, struct rt_mem *b,
                              struct rt_mem *c, struct rt_mem *temp);
 
-/* Per-kernel profiling; must be switched on before the first launch. */
+/* Per-kernel profiling, of the launches between start and stop; stop waits for them and
+ * forgets them. */
+struct rt_span {
+    const char *label, *kernel; /* borrowed from the trace */
+    double start, end;          /* microseconds from the first start */
+};
 enum rote_status rt_trace_start(struct rote_device *dev);
+void rt_trace_stop(struct rote_device *dev);
+/* The launches so far, finished; the caller frees *out with base_free. */
+enum rote_status rt_trace_spans(struct rote_device *dev, struct rt_span **out, size_t *count);
 enum rote_status rt_trace_write_json(struct rote_device *dev, const char *path);
 enum rote_status rt_trace_print_table(struct rote_device *dev, FILE *f);
 

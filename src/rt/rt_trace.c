@@ -5,11 +5,6 @@
 
 #include "rt/rt_internal.h"
 
-struct span {
-    const char *label, *kernel;
-    double start, end; /* microseconds from the first start */
-};
-
 enum rote_status rt_trace_start(struct rote_device *dev)
 {
     enum rote_status st = ROTE_OK;
@@ -26,6 +21,13 @@ void rt_label(struct rote_device *dev, const char *label)
 {
     if (dev->trace)
         snprintf(dev->label, sizeof dev->label, "%s", label);
+}
+
+void rt_trace_stop(struct rote_device *dev)
+{
+    rt_finish(dev);
+    rt_trace_free(dev);
+    dev->trace = false;
 }
 
 cl_event *rt_trace_event(struct rote_device *dev, const char *kernel)
@@ -50,10 +52,10 @@ cl_event *rt_trace_event(struct rote_device *dev, const char *kernel)
     return &e->event;
 }
 
-static enum rote_status collect(struct rote_device *dev, struct span **out, size_t *count)
+enum rote_status rt_trace_spans(struct rote_device *dev, struct rt_span **out, size_t *count)
 {
     enum rote_status st = ROTE_OK;
-    struct span *s = NULL;
+    struct rt_span *s = NULL;
     size_t n = 0;
     cl_ulong first = 0;
     TRY(rt_finish(dev));
@@ -66,7 +68,7 @@ static enum rote_status collect(struct rote_device *dev, struct span **out, size
         TRY_CL(clGetEventProfilingInfo, dev->events[i].event, CL_PROFILING_COMMAND_END, sizeof end, &end, NULL);
         if (!n)
             first = start;
-        s[n++] = (struct span){dev->events[i].label, dev->events[i].kernel, ((double)start - (double)first) * 1e-3,
+        s[n++] = (struct rt_span){dev->events[i].label, dev->events[i].kernel, ((double)start - (double)first) * 1e-3,
                                ((double)end - (double)first) * 1e-3};
     }
     *out = s;
@@ -81,9 +83,9 @@ enum rote_status rt_trace_write_json(struct rote_device *dev, const char *path)
 {
     enum rote_status st = ROTE_OK;
     struct base_buf b = {0};
-    struct span *s = NULL;
+    struct rt_span *s = NULL;
     size_t n = 0;
-    TRY(collect(dev, &s, &n));
+    TRY(rt_trace_spans(dev, &s, &n));
     TRY(base_buf_printf(&b, "{\"displayTimeUnit\":\"ms\",\"traceEvents\":[\n"));
     for (size_t i = 0; i < n; i++)
         TRY(base_buf_printf(&b, "%s{\"name\":\"%s\",\"cat\":\"%s\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":%.3f,\"dur\":%.3f}",
@@ -111,11 +113,11 @@ static int by_time(const void *a, const void *b)
 enum rote_status rt_trace_print_table(struct rote_device *dev, FILE *f)
 {
     enum rote_status st = ROTE_OK;
-    struct span *s = NULL;
+    struct rt_span *s = NULL;
     struct row *row = NULL;
     size_t n = 0, rows = 0;
     double total = 0;
-    TRY(collect(dev, &s, &n));
+    TRY(rt_trace_spans(dev, &s, &n));
     TRY(base_alloc(&row, n, sizeof *row));
     for (size_t i = 0; i < n; i++) {
         size_t j = 0;

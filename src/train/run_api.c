@@ -6,10 +6,6 @@
 #include "model/spec_yaml.h"
 #include "train/train_internal.h"
 
-struct rote_config {
-    struct config c;
-};
-
 struct rote_data {
     struct data_set *set;
 };

@@ -10,6 +10,11 @@
 #include "train/safetensors.h"
 #include "train/tfevents.h"
 
+/* The public handle (run_api.c). */
+struct rote_config {
+    struct config c;
+};
+
 struct train_hooks {
     rote_progress_fn progress; /* NULL: none */
     void *user;
@@ -34,6 +39,9 @@ enum rote_status train_open(struct rote_device *dev, const char *folder, const c
 enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks);
 /* One epoch; false in *more after the last. */
 enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks, bool *more);
+/* Enqueues so many training steps and nothing else, for benchmarks: no log, no evaluation, no
+ * checkpoint, always the first epoch's order of samples. Not to be mixed with train_run. */
+enum rote_status train_enqueue(struct rote_run *t, int64_t steps);
 enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks);
 
 /* The last evaluation. */

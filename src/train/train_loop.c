@@ -109,6 +109,25 @@ out:
     return st;
 }
 
+enum rote_status train_enqueue(struct rote_run *t, int64_t steps)
+{
+    enum rote_status st = ROTE_OK;
+    if (t->began == 0) {
+        TRY(train_start(t));
+        t->began = base_now();
+        set_seeds(&t->net, &t->cfg);
+        if (t->control.m)
+            set_seeds(&t->control, &t->cfg);
+        TRY(train_load_order(t, 0));
+    }
+    for (int64_t i = 0; i < steps; i++) {
+        TRY(one_step(t));
+        t->step %= t->steps_per_epoch;
+    }
+out:
+    return st;
+}
+
 static void settle_time(struct rote_run *t)
 {
     double now = base_now();

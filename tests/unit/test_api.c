@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "rote/bench.h"
 #include "rote/op.h"
 #include "rote/run.h"
 #include "unit.h"
@@ -16,6 +17,8 @@ START_TEST(null_arguments)
     rote_run *run;
     rote_tensor *t;
     rote_data *data;
+    rote_bench *bench;
+    rote_peaks *peaks;
     struct rote_port port;
     struct rote_array array;
     char *text;
@@ -43,6 +46,13 @@ START_TEST(null_arguments)
     ck_assert_int_eq(rote_data_from_arrays(NULL, NULL, NULL, NULL, 0, 0, &data), ROTE_EINVAL);
     ck_assert_int_eq(rote_array_read(NULL, &array), ROTE_EINVAL);
     ck_assert(strstr(rote_error_detail(), "rote_array_read") != NULL);
+    ck_assert_int_eq(rote_bench_new(dev, NULL, "ops", NULL, NULL, NULL, &bench), ROTE_EINVAL);
+    ck_assert_int_eq(rote_bench_json(NULL, &text), ROTE_EINVAL);
+    ck_assert_int_eq(rote_peaks_new(NULL, &peaks), ROTE_EINVAL);
+    ck_assert_int_eq(rote_peaks_measure(NULL), ROTE_EINVAL);
+    ck_assert(rote_peaks_flops(NULL) == 0 && !rote_bench_complete(NULL));
+    rote_bench_free(NULL);
+    rote_peaks_free(NULL);
     rote_device_free(NULL);
     rote_op_free(NULL);
     rote_tensor_free(NULL);
@@ -131,6 +141,54 @@ START_TEST(a_run_on_arrays)
 }
 END_TEST
 
+static int stop_after(void *user, const struct rote_progress *p)
+{
+    ck_assert(p->step <= p->steps && p->epochs == 0);
+    *(int *)user = (int)p->step;
+    return p->step < 2;
+}
+
+/* A stop leaves the rows that were measured; a pattern that no row has is an error. */
+START_TEST(a_benchmark_stopped)
+{
+    const struct rote_bench_options twice = {2, NULL, 1}, none = {2, "no such row", 1}, bad = {0, NULL, 0};
+    rote_config *c;
+    rote_bench *b;
+    rote_peaks *peaks;
+    char *text;
+    int rows;
+    ck_assert_int_eq(rote_config_new(&c), ROTE_OK);
+    ck_assert_int_eq(rote_config_set(c, "model=mlp"), ROTE_OK);
+    ck_assert_int_eq(rote_config_set(c, "batch=8"), ROTE_OK);
+    ck_assert_int_eq(rote_config_set(c, "data={kind: synthetic, train_count: 16, height: 4, width: 4}"), ROTE_OK);
+    ck_assert_int_eq(rote_bench_new(dev, c, "ops", &bad, NULL, NULL, &b), ROTE_EINVAL);
+    ck_assert_int_eq(rote_bench_new(dev, c, "nothing", NULL, NULL, NULL, &b), ROTE_ENOTFOUND);
+    ck_assert_msg(!rote_bench_new(dev, c, "ops", &twice, stop_after, &rows, &b), "%s", rote_error_detail());
+    ck_assert(rows == 2 && !rote_bench_complete(b));
+    ck_assert_int_eq(rote_bench_json(b, &text), ROTE_OK);
+    int found = 0;
+    for (const char *at = text; (at = strstr(at, "\"words\"")) != NULL; at++)
+        found++;
+    ck_assert_int_eq(found, 2);
+    rote_free(text);
+    rote_bench_free(b);
+    ck_assert_int_eq(rote_bench_new(dev, c, "ops", &none, NULL, NULL, &b), ROTE_ENOTFOUND);
+    ck_assert_int_eq(rote_bench_new(dev, c, "train", &twice, NULL, NULL, &b), ROTE_OK);
+    ck_assert(rote_bench_complete(b));
+    ck_assert_int_eq(rote_bench_text(b, &text), ROTE_OK);
+    rote_free(text);
+    ck_assert_int_eq(rote_bench_html(b, &text), ROTE_OK);
+    rote_free(text);
+    rote_bench_free(b);
+    rote_config_free(c);
+    ck_assert_int_eq(rote_peaks_new(dev, &peaks), ROTE_OK);
+    ck_assert(rote_peaks_flops(peaks) == 0);
+    ck_assert_int_eq(rote_peaks_measure(peaks), ROTE_OK);
+    ck_assert(rote_peaks_flops(peaks) > 1e6 && rote_peaks_bandwidth(peaks) > 1e6);
+    rote_peaks_free(peaks);
+}
+END_TEST
+
 int main(void)
 {
     if (rote_device_open(getenv("ROTE_TEST_DEVICE"), &dev)) {
@@ -141,6 +199,7 @@ int main(void)
     tcase_add_test(t, null_arguments);
     tcase_add_test(t, an_operator_by_hand);
     tcase_add_test(t, a_run_on_arrays);
+    tcase_add_test(t, a_benchmark_stopped);
     int failed = unit_run("api", t, 0);
     /* Everything was freed: live memory is what it was. */
     failed += rote_device_live_bytes(dev) != 0;

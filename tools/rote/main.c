@@ -9,6 +9,7 @@ const struct command commands[] = {
     {"train", "train a network, or resume a run", cmd_train},
     {"eval", "evaluate a run's checkpoint", cmd_eval},
     {"plan", "show a training step's operators and memory", cmd_plan},
+    {"bench", "measure operators, training steps and heads", cmd_bench},
     {"op", "run one operator on NPY arrays", cmd_op},
     {"devices", "list OpenCL devices", cmd_devices},
     {"version", "print version", cmd_version},

@@ -52,8 +52,9 @@ static void draw(const struct rote_progress *r)
     duration(r->seconds, spent);
     if (r->remaining >= 0)
         duration(r->remaining, left);
-    fprintf(stderr, "\r\033[K[%s] %3.0f%%  epoch %d/%d  ", bar, r->steps ? 100.0 * (double)r->step / (double)r->steps : 0.0,
-            epoch, r->epochs);
+    fprintf(stderr, "\r\033[K[%s] %3.0f%%  ", bar, r->steps ? 100.0 * (double)r->step / (double)r->steps : 0.0);
+    if (r->epochs)
+        fprintf(stderr, "epoch %d/%d  ", epoch, r->epochs);
     if (!strcmp(r->doing, "training") && r->loss == r->loss)
         fprintf(stderr, "loss %.4f  accuracy %.2f%%  ", r->loss, 100 * r->accuracy);
     else

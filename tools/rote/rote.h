@@ -15,6 +15,7 @@ struct command {
 extern const struct command commands[];
 extern const int command_count;
 
+int cmd_bench(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_op(int argc, char **argv);
