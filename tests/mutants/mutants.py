@@ -98,7 +98,7 @@ MUTANTS = [
     ("head_large_fwd", "head_large.cl", "z[t - k] + b[t]", "z[t - k]"),
     ("head_large_fwd", "head_large.cl", "c.head++)", "c.head = c.head)"),
     ("head_large_fwd", "head_large.cl", "head[6] ? epoch + 1 : 0", "0"),
-    ("head_large_fwd", "head_large.cl", "K : c.first + columns", "c.first + columns : c.first + columns"),
+    ("head_large_bwd_probe", "head_large.cl", "K : c.first + columns", "c.first + columns : c.first + columns"),
     ("head_large_bwd", "head_large.cl", "D - d, add)", "D - d, 1)"),
     ("head_large_bwd", "head_large.cl", "D - d, add)", "D - d, 0)"),
     ("head_large_bwd", "head_large.cl", "item < items; item++", "item + 1 < items; item++"),
