@@ -191,12 +191,12 @@ kernel void head_large_fwd__tile(global const float *restrict x, global const fl
     }
 }
 
-/* A work-item: (head, sample). lse [N][M][4]: greatest logit and log of the sum of exp(z - it),
- * then both without the target. */
+/* A work-item: (head, sample). softmax [N][M][5]: of common/head.clh's head_softmax what stats
+ * does not have. */
 kernel void head_large_merge(global const float *restrict work, global const int *restrict table,
                              global const float *restrict real, global const int *restrict target,
                              global const float *restrict weight, global float *restrict stats,
-                             global float *restrict lse, const ulong records_at, const int N, const int M,
+                             global float *restrict softmax, const ulong records_at, const int N, const int M,
                              const int columns)
 {
     const int m = get_global_id(0), n = get_global_id(1);
@@ -209,10 +209,11 @@ kernel void head_large_merge(global const float *restrict work, global const int
     const float z_t = record[(ulong)(target[at] / columns) * N * RECORD + 6];
     const head_softmax s = head_softmax_of(&rest, z_t);
     head_figures(&rest, &s, z_t, K, table[8 * m + 3], real[4 * m], weight[n], stats + at * 8);
-    lse[4 * at] = s.top;
-    lse[4 * at + 1] = s.log_sum;
-    lse[4 * at + 2] = s.rest_top;
-    lse[4 * at + 3] = s.rest_log_sum;
+    softmax[5 * at] = s.rest_top;
+    softmax[5 * at + 1] = s.rest_log_sum;
+    softmax[5 * at + 2] = s.log_miss;
+    softmax[5 * at + 3] = s.log_p_t;
+    softmax[5 * at + 4] = s.miss;
 }
 
 /* out[d][n] = x[n][d] */
@@ -223,13 +224,14 @@ kernel void head_large_transpose(global const float *restrict x, global float *r
         out[i] = x[i % N * D + i / N];
 }
 
-static head_softmax softmax_load(global const float *lse, global const float *stats)
+static head_softmax softmax_load(global const float *softmax, global const float *stats)
 {
     head_softmax s;
-    s.top = lse[0];
-    s.log_sum = lse[1];
-    s.rest_top = lse[2];
-    s.rest_log_sum = lse[3];
+    s.rest_top = softmax[0];
+    s.rest_log_sum = softmax[1];
+    s.log_miss = softmax[2];
+    s.log_p_t = softmax[3];
+    s.miss = softmax[4];
     s.p_t = stats[2];
     s.entropy = stats[4];
     return s;
@@ -244,11 +246,11 @@ static void gradients(global float *z, global float *feat, const int sends, glob
         const veci j = k + i * VEC + LANES;
         const vecf none = (vecf)(0.0f);
         const vecf v = VLOAD(z + i * VEC) + vec_load(b + k + i * VEC, K - k - i * VEC);
-        const vecf own = head_own_gradient(s, v, j, t, K, e);
+        vecf own, feature;
+        head_gradients(s, v, j, t, K, loss, e, &own, &feature);
         VSTORE(select(none, share * own, j < K), z + i * VEC);
         if (sends)
-            VSTORE(select(none, share * scale * head_feature_gradient(s, v, j, t, K, loss, own), j < K),
-                   feat + i * VEC);
+            VSTORE(select(none, share * scale * feature, j < K), feat + i * VEC);
     }
 }
 
@@ -276,7 +278,7 @@ SINGLE_ITEM_GROUPS
 kernel void head_large_bwd__tile(global const float *restrict x, global const float *restrict w,
                                  global const float *restrict b, global const int *restrict target,
                                  global const int *restrict table, global const float *restrict real,
-                                 global const float *restrict stats, global const float *restrict lse,
+                                 global const float *restrict stats, global const float *restrict softmax,
                                  global float *restrict work, global float *restrict dw, global float *restrict db,
                                  const ulong scratch_at, const ulong scratch, const ulong parts_at, const int sends,
                                  const int N, const int D, const int T, const int M, const int columns,
@@ -298,7 +300,7 @@ kernel void head_large_bwd__tile(global const float *restrict x, global const fl
             product(x, D, N, D, P, Z, KT, KT, 0);
             for (int n = 0; n < N; n++) {
                 const long at = (long)n * M + m;
-                const head_softmax s = softmax_load(lse + 4 * at, stats + 8 * at);
+                const head_softmax s = softmax_load(softmax + 5 * at, stats + 8 * at);
                 gradients(Z + (long)n * KT, F + (long)n * KT, sends, b + first, k, K, target[at], &s,
                           table[8 * m + 3], real[4 * m], stats[8 * at + 7] / (float)N, scale);
             }

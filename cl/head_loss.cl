@@ -6,8 +6,8 @@
  *   reversal       log p_t            -(p_j - [j=t])
  *   entropy        -H(p)              p_j (log p_j + H)
  * g_feat is the features' part: own loss for a class head, scale * regulariser for a random
- * one. Both are divided by N. log(1 - p_t) is a difference of two log-sum-exps (with and
- * without t): no division by 1 - p_t.
+ * one. Both are divided by N. p_j / (1 - p_t) is a softmax of the columns other than t, and
+ * log(1 - p_t) follows from their log-sum-exp: no division by 1 - p_t.
  * table [M][8]: first column, K, kind (0 class, 1 random), loss (0 none, 1 to 4 in the order
  * above, 5 own), the two words of the label key, redraw, 0.  real [M][4]: e, scale, whether
  * lambda_scale multiplies scale, 0.
@@ -45,8 +45,9 @@ VECTOR_KERNEL void head_loss__plain(global const float *restrict z_all, global c
     const head_softmax s = head_softmax_of(&rest, z[t]);
     head_figures(&rest, &s, z[t], K, loss, e, w, stats + ((ulong)n * M + m) * 8);
     for (int j = 0; j < K; j += VEC) {
-        const vecf v = LOGITS, own = head_own_gradient(&s, v, j + LANES, t, K, e);
+        vecf own, feature;
+        head_gradients(&s, LOGITS, j + LANES, t, K, loss, e, &own, &feature);
         vec_store(share * own, g_head + first + j, K - j);
-        vec_store(share * scale * head_feature_gradient(&s, v, j + LANES, t, K, loss, own), g_feat + first + j, K - j);
+        vec_store(share * scale * feature, g_feat + first + j, K - j);
     }
 }

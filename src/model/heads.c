@@ -192,7 +192,7 @@ static enum rote_status large_loss(struct build *b, struct head_nodes *h, int *d
     if (!p->training)
         goto out;
     int in[] = {h->f, h->w, h->b, output(b, h, "loss", "target"), h->table, h->real, output(b, h, "loss", "stats"),
-                output(b, h, "loss", "lse")};
+                output(b, h, "loss", "softmax")};
     snprintf(name, sizeof name, "%s.dw", h->prefix);
     TRY(graph_add(b->g, name, h->group->sends ? "head_large_bwd" : "head_large_bwd_probe", in, NULL, "%s", ""));
     own_gradient(b, h->w, output(b, h, "dw", "dw"));

@@ -24,7 +24,8 @@ static const struct call_port fwd_in[] = {
 };
 static const struct call_port fwd_out[] = {
     {"stats", "NM8", CALL_F32, 0, "loss, hit, p, margin, entropy, EL2N, regulariser, weight"},
-    {"lse", "NM4", CALL_F32, 0, "greatest logit, log of the sum of exp(z - it); both without the target"},
+    {"softmax", "NM5", CALL_F32, 0, "of logits but the target's: greatest, log of the sum of exp(z - it); log(1-p), "
+                                     "log p, 1-p"},
     {"target", "NM", CALL_I32, 0, "each row's label"},
 };
 static const struct call_attr fwd_attrs[] = {
@@ -39,7 +40,7 @@ static const struct call_port bwd_in[] = {
     {"table", "M8", CALL_I32, 0, "heads: first column, n, kind, loss, key words, redraw, 0"},
     {"real", "M4", CALL_F32, 0, "heads: label smoothing, scale of the features' gradient, lambda_scale used or not, 0"},
     {"stats", "NM8", CALL_F32, 0, "figures of head_large_fwd"},
-    {"lse", "NM4", CALL_F32, 0, "of head_large_fwd"},
+    {"softmax", "NM5", CALL_F32, 0, "of head_large_fwd"},
 };
 static const struct call_port bwd_out[] = {
     {"dw", "DT", CALL_F32, 0, "gradient of the heads' own losses by w"},
@@ -68,11 +69,11 @@ static enum rote_status infer(struct call *c)
             return op_shape_error(c, "%s has %lld values for %lld samples", c->sig->in[i].name,
                                   (long long)c->in[i].dim[0], (long long)x[0]);
     for (int i = 3; i < 8 && !forward; i += i == 3 ? 3 : 1)
-        if (c->in[i].dim[0] != x[0] || c->in[i].dim[1] != M || (i > 3 && c->in[i].dim[2] != (i == 6 ? 8 : 4)))
-            return op_shape_error(c, "target is NxM, stats NxMx8 and lse NxMx4");
+        if (c->in[i].dim[0] != x[0] || c->in[i].dim[1] != M || (i > 3 && c->in[i].dim[2] != (i == 6 ? 8 : 5)))
+            return op_shape_error(c, "target is NxM, stats NxMx8 and softmax NxMx5");
     if (forward) {
         op_set_out(c, 0, 3, (int64_t[]){x[0], M, 8});
-        op_set_out(c, 1, 3, (int64_t[]){x[0], M, 4});
+        op_set_out(c, 1, 3, (int64_t[]){x[0], M, 5});
         op_set_out(c, 2, 2, (int64_t[]){x[0], M});
         return ROTE_OK;
     }
@@ -181,7 +182,7 @@ out:
 }
 
 /* M equal heads, every kind and loss in turn, every third one saturated: T = M * n. A backward
- * operator's lse are such that p is in range. */
+ * operator's softmax is such that p is in range. */
 static void fill_value(const struct call *c, int port, int64_t i, uint32_t r, void *data)
 {
     int64_t N = c->in[0].dim[0], T = c->in[1].dim[1], M = c->in[call_in(c, "table")].dim[0], n = T / M;
@@ -205,8 +206,11 @@ static void fill_value(const struct call *c, int port, int64_t i, uint32_t r, vo
         f[i] = i % 4 == 0 ? (m % 2 ? 0.1f : 0.0f) : i % 4 == 1 ? 0.5f + (float)m : (float)(m % 2);
     else if (!strcmp(name, "stats") && (k == 2 || k == 4 || k == 7))
         f[i] = (float)(k == 2 ? unit : k == 4 ? 2 * unit : i / 8 / M == N - 1 && N > 1 ? 0 : 1);
-    else if (!strcmp(name, "lse"))
-        f[i] = (float)((i % 4 % 2 ? 0.1 : (m % M % 3 == 2 ? 6 : 1) * log((double)n)) + unit);
+    else if (!strcmp(name, "softmax"))
+        f[i] = (float)(i % 5 == 0   ? (i / 5 % M % 3 == 2 ? 6 : 1) * log((double)n) + unit
+                       : i % 5 == 1 ? 0.1 + unit
+                       : i % 5 == 4 ? unit
+                                    : -unit);
 }
 
 static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *state, void *data)
@@ -274,8 +278,8 @@ static const struct op_variant tile_bwd =
 #define FWD(n, d, t, m) \
     "x=" n "x" d " w=" d "x" t " b=" t " y=" n " id=" n " weight=" n " table=" m "x8 real=" m "x4"
 #define BWD(n, d, t, m)                                                                                   \
-    "x=" n "x" d " w=" d "x" t " b=" t " target=" n "x" m " table=" m "x8 real=" m "x4 stats=" n "x" m "x8 lse=" n \
-    "x" m "x4"
+    "x=" n "x" d " w=" d "x" t " b=" t " target=" n "x" m " table=" m "x8 real=" m "x4 stats=" n "x" m "x8 softmax=" n \
+    "x" m "x5"
 
 const struct op_def op_head_large_fwd = {
     .sig = {"head_large_fwd", fwd_in, fwd_out, 8, 3, fwd_attrs, (int)COUNT_OF(fwd_attrs)},

@@ -19,7 +19,7 @@ void ref_head_large_fwd(const struct call *c, void *const *in, void *const *out)
 {
     const double *weight = in[5], *real = in[7];
     const int32_t *y = in[3], *id = in[4], *table = in[6];
-    double *stats = out[0], *lse = out[1];
+    double *stats = out[0], *softmax = out[1];
     int32_t *target = out[2];
     int64_t N = c->in[0].dim[0], M = c->in[6].dim[0];
     for (int64_t i = 0; i < N * M; i++) {
@@ -31,10 +31,10 @@ void ref_head_large_fwd(const struct call *c, void *const *in, void *const *out)
                                  : random_label((uint32_t)head[4], (uint32_t)head[5], (int)call_int(c, "split"), id[n],
                                                 epoch, head[1]);
         r.t = target[i];
-        struct ref_head_lse l = ref_head_lse(&r);
-        ref_head_figures(&r, head[3], real + 4 * m, l, stats + 8 * i);
+        struct ref_head_softmax s = ref_head_softmax(&r);
+        ref_head_figures(&r, head[3], real + 4 * m, stats + 8 * i);
         stats[8 * i + 7] = weight[n];
-        memcpy(lse + 4 * i, (double[]){l.top, l.log_sum, l.rest_top, l.rest_log_sum}, 4 * sizeof *lse);
+        memcpy(softmax + 5 * i, (double[]){s.rest_top, s.rest_log_sum, s.log_miss, s.log_p, s.miss}, 5 * sizeof *softmax);
     }
 }
 
@@ -44,15 +44,15 @@ static void add_row(const struct call *c, void *const *in, int64_t n, int64_t m,
     const int32_t *target = in[3], *head = (const int32_t *)in[4] + 8 * m;
     const double *real = (const double *)in[5] + 4 * m;
     int64_t N = c->in[0].dim[0], i = n * c->in[4].dim[0] + m;
-    const double *stats = (const double *)in[6] + 8 * i, *lse = (const double *)in[7] + 4 * i;
+    const double *stats = (const double *)in[6] + 8 * i, *sm = (const double *)in[7] + 5 * i;
     struct ref_head_row r = row_of(c, in, head, n);
-    struct ref_head_lse l = {lse[0], lse[1], lse[2], lse[3]};
+    struct ref_head_softmax s = {sm[0], sm[1], sm[2], sm[3], sm[4]};
     double share = stats[7] / (double)N, scale = real[1] * (real[2] != 0 ? call_float(c, "lambda_scale") : 1);
     r.t = target[i];
     for (int64_t j = 0; j < r.K; j++) {
         double own, feature;
         int64_t k = head[0] + j;
-        ref_head_gradient(&r, j, head[3], real, l, stats, &own, &feature);
+        ref_head_gradient(&r, j, head[3], real, s, stats, &own, &feature);
         db[k] += share * own;
         for (int64_t d = 0; d < r.D; d++) {
             dw[d * r.T + k] += share * own * r.x[d];

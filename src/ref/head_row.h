@@ -4,10 +4,10 @@
 
 #include <stdint.h>
 
-/* A greatest logit and the logarithm of the sum of exp(z - it), twice: of all columns, and
- * without the target. */
-struct ref_head_lse {
-    double top, log_sum, rest_top, rest_log_sum;
+/* Of the logits but the target's: the greatest, the logarithm of the sum of exp(z - it). Then
+ * log(1 - p), log p, 1 - p, p being the target's. */
+struct ref_head_softmax {
+    double rest_top, rest_log_sum, log_miss, log_p, miss;
 };
 
 /* K logits and the target among them. Logit j is z[j] or, where z is NULL, b[j] + sum over d of
@@ -18,13 +18,12 @@ struct ref_head_row {
 };
 
 double ref_head_logit(const struct ref_head_row *r, int64_t j);
-struct ref_head_lse ref_head_lse(const struct ref_head_row *r);
+struct ref_head_softmax ref_head_softmax(const struct ref_head_row *r);
 /* stats[0] to [6]; real as in cl/head_loss.cl. */
-void ref_head_figures(const struct ref_head_row *r, int32_t loss, const double *real, struct ref_head_lse l,
-                      double *stats);
+void ref_head_figures(const struct ref_head_row *r, int32_t loss, const double *real, double *stats);
 /* Both gradients by logit j, not yet multiplied by weight, 1/N and scale;
  * stats[2] and stats[4] are used. */
 void ref_head_gradient(const struct ref_head_row *r, int64_t j, int32_t loss, const double *real,
-                       struct ref_head_lse l, const double *stats, double *own, double *feature);
+                       struct ref_head_softmax s, const double *stats, double *own, double *feature);
 
 #endif

@@ -21,7 +21,7 @@ struct inputs {
 };
 
 struct outputs {
-    double stats[N * M * 8], lse[N * M * 4], dw[D * T], db[T], dx[N * D];
+    double stats[N * M * 8], softmax[N * M * 5], dw[D * T], db[T], dx[N * D];
     int32_t target[N * M];
 };
 
@@ -57,14 +57,14 @@ static void forward(struct inputs *in, struct outputs *out)
     struct call c;
     init(&c, &op_head_large_fwd, "x=3x4 w=4x42 b=42 y=3 id=3 weight=3 table=6x8 real=6x4 epoch=2");
     ref_head_large_fwd(&c, (void *[]){in->x, in->w, in->b, in->y, in->id, in->weight, in->table, in->real},
-                       (void *[]){out->stats, out->lse, out->target});
+                       (void *[]){out->stats, out->softmax, out->target});
 }
 
 static void backward(struct inputs *in, struct outputs *out, bool sends)
 {
     struct call c;
-    const char *words = "x=3x4 w=4x42 b=42 target=3x6 table=6x8 real=6x4 stats=3x6x8 lse=3x6x4 lambda_scale=0.5";
-    void *ports[] = {in->x, in->w, in->b, out->target, in->table, in->real, out->stats, out->lse};
+    const char *words = "x=3x4 w=4x42 b=42 target=3x6 table=6x8 real=6x4 stats=3x6x8 softmax=3x6x5 lambda_scale=0.5";
+    void *ports[] = {in->x, in->w, in->b, out->target, in->table, in->real, out->stats, out->softmax};
     init(&c, sends ? &op_head_large_bwd : &op_head_large_bwd_probe, words);
     if (sends)
         ref_head_large_bwd(&c, ports, (void *[]){out->dw, out->db, out->dx});
@@ -167,11 +167,11 @@ START_TEST(wrong_calls_are_refused)
     struct call c;
     refused(&op_head_large_fwd, "x=3x4 w=5x42 b=42 y=3 id=3 weight=3 table=6x8 real=6x4");
     refused(&op_head_large_fwd, "x=3x4 w=4x42 b=42 y=2 id=3 weight=3 table=6x8 real=6x4");
-    refused(&op_head_large_bwd, "x=3x4 w=4x42 b=42 target=3x6 table=6x8 real=6x4 stats=3x6x8 lse=3x6x8");
+    refused(&op_head_large_bwd, "x=3x4 w=4x42 b=42 target=3x6 table=6x8 real=6x4 stats=3x6x8 softmax=3x6x8");
     make(&in);
     forward(&in, &out);
-    init(&c, &op_head_large_bwd, "x=3x4 w=4x42 b=42 target=3x6 table=6x8 real=6x4 stats=3x6x8 lse=3x6x4");
-    const void *ports[] = {in.x, in.w, in.b, out.target, in.table, in.real, out.stats, out.lse};
+    init(&c, &op_head_large_bwd, "x=3x4 w=4x42 b=42 target=3x6 table=6x8 real=6x4 stats=3x6x8 softmax=3x6x5");
+    const void *ports[] = {in.x, in.w, in.b, out.target, in.table, in.real, out.stats, out.softmax};
     ck_assert_int_eq(op_head_large_bwd.check(&c, ports), ROTE_OK);
     out.target[4] = K;
     ck_assert_int_ne(op_head_large_bwd.check(&c, ports), ROTE_OK);
