@@ -210,8 +210,8 @@ enum rote_status build_group(struct build *b, int index, int *features, int *fea
     struct head_nodes h = {.group = g};
     char name[128];
     int df = -1;
-    snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at, g->per_class ? "per_class" : g->large ? "large" : "shared",
-             g->sends ? "" : ".probe");
+    snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at,
+             g->per_class ? "per_class" : g->large ? "large" : "shared", g->sends ? "" : ".probe");
     *features = *features_grad = -1;
     TRY(features_of(b, &h));
     TRY(table(b, &h, "table", CALL_I32, 8, &h.table));

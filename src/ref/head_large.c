@@ -34,7 +34,8 @@ void ref_head_large_fwd(const struct call *c, void *const *in, void *const *out)
         struct ref_head_softmax s = ref_head_softmax(&r);
         ref_head_figures(&r, head[3], real + 4 * m, stats + 8 * i);
         stats[8 * i + 7] = weight[n];
-        memcpy(softmax + 5 * i, (double[]){s.rest_top, s.rest_log_sum, s.log_miss, s.log_p, s.miss}, 5 * sizeof *softmax);
+        const double row[5] = {s.rest_top, s.rest_log_sum, s.log_miss, s.log_p, s.miss};
+        memcpy(softmax + 5 * i, row, sizeof row);
     }
 }
 

@@ -41,12 +41,12 @@ def launches(folder):
 
 
 def learns(folder):
-    """The same images under labels of 2047 and 2048: logits in memory, and in chunks."""
+    """The same images under 2047 and 2048 labels: logits in memory, and in chunks."""
     found = {}
     for n in (2047, 2048):
-        rote("train", *DATA, "--set", f"heads=[{{name: class, kind: class}}, {{name: h, n: {n}, redraw: false}}]",
-             *settings(epochs=60, lr__base=0.3, lr__schedule="constant", optimizer__decay=0, rla_subset=0, batch=64),
-             "--out", folder / str(n), "--quiet")
+        rote("train", *DATA, "--set", f"heads=[{{name: class, kind: class}}, {{name: h, n: {n}}}]",
+             *settings(epochs=25, optimizer__kind="adamw", optimizer__decay=0, lr__base=0.003,
+                       lr__schedule="constant", rla_subset=0, batch=64), "--out", folder / str(n), "--quiet")
         head = json.loads((folder / str(n) / "summary.json").read_text())["heads"][1]
         found[n] = head["train_accuracy"], head["train_loss"], head["held_out_accuracy"]
     for n, (accuracy, loss, held_out) in found.items():
