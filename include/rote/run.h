@@ -118,6 +118,9 @@ struct rote_report {
     uint64_t predicted_bytes, peak_bytes; /* device memory */
     double test_accuracy, test_loss;      /* of the first class head; NaN without test data */
     int n_heads;
+    /* Over the whole run: the network's steps, heads and ledger within them; and what is measured
+     * besides: evaluations of training samples, and the control's steps and evaluations. */
+    double training_seconds, instrument_seconds;
 };
 /* Of the last evaluation; ROTE_EINVAL before the first. */
 ROTE_API enum rote_status rote_run_report(const rote_run *run, struct rote_report *out);

@@ -308,7 +308,7 @@ enum rote_status bench_ops(struct rote_bench *b)
     float *normals = NULL;
     int n = 0;
     TRY(bench_run_new(b, NULL, 0, &t));
-    train_set_step(&t->net, t);
+    train_set_step(&t->net, t, 0);
     json_object_set_new(b->o, "nodes", json_integer(t->net.step->g->n_nodes));
     json_object_set_new(b->o, "operators", json_array());
     TRY(collect_cases(t->net.step->g, &k, &n));

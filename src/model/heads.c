@@ -1,5 +1,6 @@
 /* Groups of heads: one matrix product, one fused loss, and for training their own
- * gradients; a group that sends adds the gradient of the features. */
+ * gradients; a group that sends adds the gradient of the features. Of large heads product and
+ * loss are one operator, forward and backward. */
 #include <math.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@ struct head_nodes {
     char prefix[96];
     const struct model_group *group;
     int64_t features;
-    int f, w, b, z, order, start; /* tensors */
+    int f, w, b, z, table, real, order, start; /* tensors; z not of large heads */
 };
 
 /* Weights (rank 2 or 3) or bias of a group; one value a head. */
@@ -55,14 +56,23 @@ out:
     return st;
 }
 
+static enum rote_status shared_params(struct build *b, struct head_nodes *h)
+{
+    enum rote_status st = ROTE_OK;
+    int64_t t = h->group->columns;
+    TRY(group_param(b, h, "weight", &(struct call_shape){CALL_F32, 2, {h->features, t}}, &h->w));
+    TRY(group_param(b, h, "bias", &(struct call_shape){CALL_F32, 1, {t}}, &h->b));
+out:
+    return st;
+}
+
 static enum rote_status shared_forward(struct build *b, struct head_nodes *h)
 {
     enum rote_status st = ROTE_OK;
     char name[128];
     int y;
     int64_t n = b->p->batch, t = h->group->columns;
-    TRY(group_param(b, h, "weight", &(struct call_shape){CALL_F32, 2, {h->features, t}}, &h->w));
-    TRY(group_param(b, h, "bias", &(struct call_shape){CALL_F32, 1, {t}}, &h->b));
+    TRY(shared_params(b, h));
     snprintf(name, sizeof name, "%s.matmul", h->prefix);
     TRY(graph_add(b->g, name, "matmul", (int[]){h->f, h->w}, &y, "%s", ""));
     TRY(graph_reshape(b->g, y, 4, (int64_t[]){1, 1, n, t}, &y));
@@ -144,6 +154,54 @@ out:
     return st;
 }
 
+/* What graph_output gives of node <prefix>.<node>. */
+static int output(const struct build *b, const struct head_nodes *h, const char *node, const char *port)
+{
+    char name[128];
+    snprintf(name, sizeof name, "%s.%s", h->prefix, node);
+    return graph_output(b->g, name, port);
+}
+
+/* Logits, then the loss with both logit gradients; *df: the gradient of the features. */
+static enum rote_status logits_and_loss(struct build *b, struct head_nodes *h, int *df)
+{
+    enum rote_status st = ROTE_OK;
+    const struct model_plan *p = b->p;
+    char name[128];
+    bool per_class = h->group->per_class;
+    TRY(per_class ? per_class_forward(b, h) : shared_forward(b, h));
+    snprintf(name, sizeof name, "%s.loss", h->prefix);
+    TRY(graph_add(b->g, name, "head_loss", (int[]){h->z, p->y, p->id, p->weight, h->table, h->real}, NULL, "%s", ""));
+    int g_head = output(b, h, "loss", "g_head"), g_feat = output(b, h, "loss", "g_feat");
+    if (p->training)
+        TRY(per_class ? per_class_backward(b, h, g_head, g_feat, df) : shared_backward(b, h, g_head, g_feat, df));
+out:
+    return st;
+}
+
+/* Both at once; the backward operator makes the logits anew. */
+static enum rote_status large_loss(struct build *b, struct head_nodes *h, int *df)
+{
+    enum rote_status st = ROTE_OK;
+    const struct model_plan *p = b->p;
+    char name[128];
+    TRY(shared_params(b, h));
+    snprintf(name, sizeof name, "%s.loss", h->prefix);
+    TRY(graph_add(b->g, name, "head_large_fwd",
+                  (int[]){h->f, h->w, h->b, p->y, p->id, p->weight, h->table, h->real}, NULL, "%s", ""));
+    if (!p->training)
+        goto out;
+    int in[] = {h->f, h->w, h->b, output(b, h, "loss", "target"), h->table, h->real, output(b, h, "loss", "stats"),
+                output(b, h, "loss", "softmax")};
+    snprintf(name, sizeof name, "%s.dw", h->prefix);
+    TRY(graph_add(b->g, name, h->group->sends ? "head_large_bwd" : "head_large_bwd_probe", in, NULL, "%s", ""));
+    own_gradient(b, h->w, output(b, h, "dw", "dw"));
+    own_gradient(b, h->b, output(b, h, "dw", "db"));
+    *df = output(b, h, "dw", "dx");
+out:
+    return st;
+}
+
 enum rote_status build_group(struct build *b, int index, int *features, int *features_grad)
 {
     enum rote_status st = ROTE_OK;
@@ -152,26 +210,20 @@ enum rote_status build_group(struct build *b, int index, int *features, int *fea
     struct head_nodes h = {.group = g};
     char name[128];
     int df = -1;
-    snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at, g->per_class ? "per_class" : "shared",
-             g->sends ? "" : ".probe");
+    snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at,
+             g->per_class ? "per_class" : g->large ? "large" : "shared", g->sends ? "" : ".probe");
     *features = *features_grad = -1;
     TRY(features_of(b, &h));
-    TRY(g->per_class ? per_class_forward(b, &h) : shared_forward(b, &h));
-    TRY(table(b, &h, "table", CALL_I32, 8, &p->table[index]));
-    TRY(table(b, &h, "real", CALL_F32, 4, &p->real[index]));
+    TRY(table(b, &h, "table", CALL_I32, 8, &h.table));
+    TRY(table(b, &h, "real", CALL_F32, 4, &h.real));
     TRY(table(b, &h, "sums", CALL_F32, MODEL_STATS, &p->acc[index]));
-    snprintf(name, sizeof name, "%s.loss", h.prefix);
-    TRY(graph_add(b->g, name, "head_loss", (int[]){h.z, p->y, p->id, p->weight, p->table[index], p->real[index]}, NULL,
-                  "%s", ""));
-    p->z[index] = h.z;
-    p->stats[index] = graph_output(b->g, name, "stats");
-    int g_head = graph_output(b->g, name, "g_head"), g_feat = graph_output(b->g, name, "g_feat");
+    TRY(g->large ? large_loss(b, &h, &df) : logits_and_loss(b, &h, &df));
+    p->table[index] = h.table;
+    p->real[index] = h.real;
+    p->stats[index] = output(b, &h, "loss", "stats");
     snprintf(name, sizeof name, "%s.metrics", h.prefix);
     TRY(graph_add(b->g, name, "metrics", (int[]){p->stats[index], p->acc[index]}, NULL, "%s", ""));
-    if (!p->training)
-        goto out;
-    TRY(g->per_class ? per_class_backward(b, &h, g_head, g_feat, &df) : shared_backward(b, &h, g_head, g_feat, &df));
-    if (g->sends) {
+    if (p->training && g->sends) {
         *features = h.f;
         *features_grad = df;
     }

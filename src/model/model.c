@@ -37,15 +37,16 @@ static bool sends(const struct model_head *h)
 
 static struct model_group *group_for(struct model *m, const struct model_head *h)
 {
-    bool per_class = h->kind == HEAD_RANDOM_PER_CLASS;
+    bool per_class = h->kind == HEAD_RANDOM_PER_CLASS, large = !per_class && h->n >= MODEL_LARGE;
     for (int i = 0; i < m->n_groups; i++) {
         struct model_group *g = &m->group[i];
-        if (!strcmp(g->at, h->at) && g->per_class == per_class && g->sends == sends(h))
+        if (!strcmp(g->at, h->at) && g->per_class == per_class && g->large == large && g->sends == sends(h))
             return g;
     }
     struct model_group *g = &m->group[m->n_groups++];
     memcpy(g->at, h->at, sizeof g->at);
     g->per_class = per_class;
+    g->large = large;
     g->sends = sends(h);
     return g;
 }

@@ -56,12 +56,18 @@ struct model_value {
     double bound, initial; /* initial values: uniform in ±bound; bound 0: `initial` */
 };
 
+/* Heads with so many labels are computed in chunks of columns, without logits in memory: those of
+ * 512 samples would be 4 MiB, more than a core's cache. A head's own n decides, so that no head
+ * beside it changes how it is computed. Not per-class heads: their weights, classes x D x n, are
+ * far larger than logits of batch x n. */
+#define MODEL_LARGE 2048
+
 /* Heads at one layer that share a matrix product. Heads that send gradients to the
  * features and probes never share one, so that a probe changes nothing by
  * construction: not even the shape of a product whose result reaches the trunk. */
 struct model_group {
     char at[MODEL_NAME];
-    bool per_class, sends;
+    bool per_class, sends, large;
     int head[MODEL_MAX_HEADS], first_column[MODEL_MAX_HEADS];
     int n_heads, columns;
 };
@@ -131,7 +137,7 @@ struct model_plan {
     int x, y, id, weight;            /* its outputs */
     int *param_tensor, n_param_tensors; /* of each parameter */
     int n_groups;
-    int *z, *stats, *table, *real, *acc;            /* of each group */
+    int *stats, *table, *real, *acc;               /* of each group */
     struct rt_mem **table_mem, **real_mem, **acc_mem;
     int ledger;
     int p, grad, m1, m2, ema, ema_p; /* the optimiser's externals */

@@ -148,7 +148,6 @@ enum rote_status model_plan_new(struct model *m, const struct model_plan_options
     p->n_groups = m->n_groups;
     p->ledger = p->p = p->grad = p->m1 = p->m2 = p->ema = -1;
     size_t n = (size_t)m->n_groups;
-    TRY(base_alloc(&p->z, n, sizeof(int)));
     TRY(base_alloc(&p->stats, n, sizeof(int)));
     TRY(base_alloc(&p->table, n, sizeof(int)));
     TRY(base_alloc(&p->real, n, sizeof(int)));
@@ -185,7 +184,6 @@ void model_plan_free(struct model_plan *p)
     for (int i = 0; i < p->n_views; i++)
         rt_mem_free(p->view[i]);
     base_free(p->view);
-    base_free(p->z);
     base_free(p->stats);
     base_free(p->table);
     base_free(p->real);

@@ -2,7 +2,6 @@
 #include "op/op.h"
 #include "ref/ref.h"
 
-
 static const struct call_port in_ports[] = {
     {"z", "NT", CALL_F32, 0, "logits, each head's columns side by side"},
     {"y", "N", CALL_I32, 0, "classes"},
@@ -41,7 +40,9 @@ static enum rote_status infer(struct call *c)
 
 static enum rote_status prepare(struct op_inst *inst)
 {
-    return rt_kernel_new(inst->dev, "head_loss", "head_loss__plain", NULL, &inst->kernel[0]);
+    char options[16];
+    op_vec_options(inst, inst->call.in[0].dim[1] / inst->call.in[4].dim[0], options);
+    return rt_kernel_new(inst->dev, "head_loss", "head_loss__plain", options, &inst->kernel[0]);
 }
 
 static enum rote_status enqueue(struct op_inst *inst)

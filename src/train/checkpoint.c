@@ -159,6 +159,8 @@ static enum rote_status add_meta(struct rote_run *t, struct st_file *f)
     TRY(st_meta(f, "data", digest));
     TRY(meta_number(f, "step", (double)t->step));
     TRY(meta_number(f, "seconds", t->seconds));
+    TRY(meta_number(f, "training_seconds", t->training_seconds));
+    TRY(meta_number(f, "instrument_seconds", t->instrument_seconds));
     TRY(meta_number(f, "log.jsonl", (double)at.jsonl));
     TRY(meta_number(f, "log.csv", (double)at.csv));
     TRY(meta_number(f, "events", (double)at.events));
@@ -397,6 +399,8 @@ enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs
         TRY(load_sums(&t->control, f, path, "control"));
     t->step = (int64_t)number(f, "step");
     t->seconds = number(f, "seconds");
+    t->training_seconds = number(f, "training_seconds");
+    t->instrument_seconds = number(f, "instrument_seconds");
     if (logs) {
         struct runlog_offsets at = {(int64_t)number(f, "log.jsonl"), (int64_t)number(f, "log.csv"),
                                     (int64_t)number(f, "events")};

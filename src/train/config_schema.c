@@ -210,8 +210,8 @@ static const char defaults[] =
     "- {name: class, kind: class}\n"
     "- {name: random, kind: random, n: 10}\n"
     "log_every: 50\n"
-    "rla_subset: 10000\n"
-    "control: {enabled: false, every: 1}\n";
+    "rla_subset: 5000\n"
+    "control: {enabled: false, every: 20}\n";
 
 enum rote_status config_defaults(struct config *c)
 {

@@ -57,6 +57,9 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
     set_number(o, "test_loss", r.test_loss);
     set_number(o, "seconds", r.seconds);
     set_number(o, "images_per_second", r.images_per_second);
+    set_number(o, "training_seconds", r.training_seconds);
+    set_number(o, "instrument_seconds", r.instrument_seconds);
+    set_number(o, "instrument_share", r.instrument_seconds / r.training_seconds);
     json_object_set_new(o, "predicted_peak_bytes", json_integer((json_int_t)r.predicted_bytes));
     json_object_set_new(o, "peak_bytes", json_integer((json_int_t)r.peak_bytes));
     for (int i = 0; i < r.n_heads; i++) {

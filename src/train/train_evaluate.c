@@ -14,12 +14,19 @@ void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out)
                                   sums[4] / n, sums[5] / n, sums[6] / n, sums[7]};
 }
 
+static int64_t last_epoch(const struct rote_run *t)
+{
+    return t->step ? (t->step - 1) / t->steps_per_epoch : 0;
+}
+
 static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count, int split,
                             struct rote_figures *out, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];
-    int64_t epoch = t->step ? (t->step - 1) / t->steps_per_epoch : 0;
+    int64_t epoch = last_epoch(t);
+    if (n == &t->control) /* the last that it was trained in: its figures are of then */
+        epoch -= epoch % t->cfg.control.every;
     graph_set_int(p->g, "count", count);
     graph_set_int(p->g, "split", split);
     graph_set_int(p->g, "epoch", epoch);
@@ -46,9 +53,13 @@ enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *ho
     TRY(train_start(t));
     if (t->net.test)
         TRY(run(t, &t->net, t->net.test, t->data->test.count, HELD_OUT, t->net.test_figures, hooks));
+    double began = base_now(); /* run() leaves the queue empty */
     TRY(run(t, &t->net, t->net.clean, t->clean_count, 0, t->net.clean_figures, hooks));
-    if (t->control.m)
+    bool stale = t->control.m && (last_epoch(t) % t->cfg.control.every == 0 || !t->control_evaluated);
+    if (stale)
         TRY(run(t, &t->control, t->control.clean, t->clean_count, 0, t->control.clean_figures, hooks));
+    t->control_evaluated = t->control_evaluated || stale;
+    t->instrument_seconds += base_now() - began;
     t->evaluated = true;
 out:
     return st;
@@ -107,7 +118,8 @@ enum rote_status train_report(const struct rote_run *t, struct rote_report *out)
     *out = (struct rote_report){.step = t->step, .steps = t->steps_per_epoch * t->cfg.epochs,
                                 .epoch = t->step / t->steps_per_epoch, .epochs = t->cfg.epochs,
                                 .seconds = t->seconds, .predicted_bytes = t->predicted_bytes,
-                                .peak_bytes = rt_peak_bytes(t->dev), .test_accuracy = NAN, .test_loss = NAN,
+                                .peak_bytes = rt_peak_bytes(t->dev), .training_seconds = t->training_seconds,
+                                .instrument_seconds = t->instrument_seconds, .test_accuracy = NAN, .test_loss = NAN,
                                 .n_heads = t->net.m->n_heads};
     if (t->measured_seconds > 0)
         out->images_per_second = (double)(t->measured_steps * t->cfg.batch) / t->measured_seconds;

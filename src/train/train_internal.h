@@ -45,11 +45,13 @@ struct rote_run {
     int64_t step;           /* steps done */
     int64_t steps_per_epoch;
     double seconds;         /* spent in the loop, over all resumptions */
+    double training_seconds;   /* the network's steps, over all resumptions */
+    double instrument_seconds; /* evaluations of training samples, and all the control does */
     double started;         /* base_now() up to which `seconds` counts */
     double began;           /* base_now() of this process's first step */
     int64_t measured_steps; /* in this process, for images per second */
     double measured_seconds;
-    bool evaluated;
+    bool evaluated, control_evaluated;
     char *folder;
     int lock; /* file descriptor, -1 without */
     char *device_id;        /* what a resumed run started on */
@@ -71,7 +73,8 @@ double schedule_lambda(const struct config *c, int64_t step, int64_t steps_per_e
 /* train_loop.c */
 /* Calls the progress hook; 0: the user wants to stop. */
 int train_tell(const struct rote_run *t, const struct train_hooks *hooks, const char *doing);
-void train_set_step(struct train_net *n, const struct rote_run *t);
+/* The runtime attributes of step `step` counted from 0. */
+void train_set_step(struct train_net *n, const struct rote_run *t, int64_t step);
 /* Adds the sums on the device to n->sums and n->epoch_sums. */
 enum rote_status train_take_sums(struct train_net *n);
 

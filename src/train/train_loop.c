@@ -1,5 +1,6 @@
 /* The loop. A step is one walk over the plan's nodes, enqueued without waiting; the host
- * waits every few steps, and reads the heads' sums where the log has a line. */
+ * waits every few steps, lets the control follow, and reads the heads' sums where the log has a
+ * line. */
 #include <math.h>
 #include <string.h>
 
@@ -7,23 +8,18 @@
 
 #define STEPS_AHEAD 8
 
-static void set_common(struct graph *g, const struct rote_run *t, int64_t epoch)
-{
-    graph_set_int(g, "epoch", epoch);
-    graph_set_int(g, "step", t->step);
-}
-
-void train_set_step(struct train_net *n, const struct rote_run *t)
+void train_set_step(struct train_net *n, const struct rote_run *t, int64_t step)
 {
     struct graph *g = n->step->g;
     const struct config *c = &t->cfg;
-    int64_t epoch = t->step / t->steps_per_epoch, in_epoch = t->step % t->steps_per_epoch;
-    set_common(g, t, epoch);
+    int64_t epoch = step / t->steps_per_epoch, in_epoch = step % t->steps_per_epoch;
+    graph_set_int(g, "epoch", epoch);
+    graph_set_int(g, "step", step);
     graph_set_int(g, "offset", in_epoch * c->batch);
     graph_set_int(g, "count", t->data->train.count);
     graph_set_int(g, "augment", 1);
-    graph_set_float(g, "lr", schedule_lr(c, t->step, t->steps_per_epoch));
-    graph_set_float(g, "lambda_scale", schedule_lambda(c, t->step, t->steps_per_epoch));
+    graph_set_float(g, "lr", schedule_lr(c, step, t->steps_per_epoch));
+    graph_set_float(g, "lambda_scale", schedule_lambda(c, step, t->steps_per_epoch));
 }
 
 /* gather and dropout both call theirs `seed`. */
@@ -97,12 +93,8 @@ out:
 static enum rote_status one_step(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
-    train_set_step(&t->net, t);
+    train_set_step(&t->net, t, t->step);
     TRY(graph_run(t->net.step->g, 0, t->net.step->g->n_nodes));
-    if (t->control.m && t->step / t->steps_per_epoch % t->cfg.control.every == 0) {
-        train_set_step(&t->control, t);
-        TRY(graph_run(t->control.step->g, 0, t->control.step->g->n_nodes));
-    }
     t->step++;
     t->measured_steps++;
 out:
@@ -124,6 +116,27 @@ enum rote_status train_enqueue(struct rote_run *t, int64_t steps)
         TRY(one_step(t));
         t->step %= t->steps_per_epoch;
     }
+out:
+    return st;
+}
+
+/* The queue is empty and stays so: the control does the steps from `first` on that the network
+ * has done, and both get their time. *began: from when the network's counts. */
+static enum rote_status control_follows(struct rote_run *t, int64_t first, double *began)
+{
+    enum rote_status st = ROTE_OK;
+    double now = base_now();
+    t->training_seconds += now - *began;
+    *began = now;
+    if (!t->control.m || first / t->steps_per_epoch % t->cfg.control.every)
+        return ROTE_OK;
+    for (int64_t step = first; step < t->step; step++) {
+        train_set_step(&t->control, t, step);
+        TRY(graph_run(t->control.step->g, 0, t->control.step->g->n_nodes));
+    }
+    TRY(rt_finish(t->dev));
+    *began = base_now();
+    t->instrument_seconds += *began - now;
 out:
     return st;
 }
@@ -156,18 +169,22 @@ static enum rote_status interrupted(struct rote_run *t)
 static enum rote_status steps(struct rote_run *t, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
-    int64_t end = (t->step / t->steps_per_epoch + 1) * t->steps_per_epoch;
-    double began = base_now();
+    int64_t end = (t->step / t->steps_per_epoch + 1) * t->steps_per_epoch, first = t->step;
+    double began = base_now(), counted = began;
     while (t->step < end) {
         TRY(one_step(t));
-        bool line = t->step % t->cfg.log_every == 0 || t->step == end;
+        bool line = t->step % t->cfg.log_every == 0 || t->step == end, ahead = t->step % STEPS_AHEAD == 0;
+        bool checkpoint = t->step < end && t->cfg.checkpoint_every && t->step % t->cfg.checkpoint_every == 0;
+        if (!line && !ahead && !checkpoint)
+            continue;
+        TRY(rt_finish(t->dev));
+        TRY(control_follows(t, first, &counted));
+        first = t->step;
         if (line)
             TRY(log_step(t));
-        else if (t->step % STEPS_AHEAD == 0)
-            TRY(rt_finish(t->dev));
-        if (t->step < end && t->cfg.checkpoint_every && t->step % t->cfg.checkpoint_every == 0)
+        if (checkpoint)
             TRY(save(t));
-        if ((line || t->step % STEPS_AHEAD == 0) && !train_tell(t, hooks, "training") && t->step < end)
+        if ((line || ahead) && !train_tell(t, hooks, "training") && t->step < end)
             TRY(interrupted(t));
     }
     t->measured_seconds += base_now() - began;

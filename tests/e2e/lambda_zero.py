@@ -1,5 +1,5 @@
 """With lambda = 0 the class head and the trunk are, bit for bit, those of a run without
-random heads: resnet18, shared and per-class heads at three depths."""
+random heads: resnet18, shared and per-class heads at three depths, heads of many labels at two."""
 from e2e import check, checkpoint, main, rote, settings, tensors
 
 COMMON = settings(model="resnet18", data__kind="synthetic", data__height=16, data__width=16, data__channels=3,
@@ -7,7 +7,9 @@ COMMON = settings(model="resnet18", data__kind="synthetic", data__height=16, dat
                   augment__crop=2, augment__flip="true", lr__base=0.05)
 PROBES = "[{name: class, kind: class}" + "".join(
     f", {{name: s{i}, at: {at}, n: {n}}}, {{name: p{i}, at: {at}, n: {n}, per_class: true}}"
-    for i, (at, n) in enumerate((("block1.1", 2), ("block3.0", 10), ("features", 33)))) + "]"
+    for i, (at, n) in enumerate((("block1.1", 2), ("block3.0", 10), ("features", 33)))) + "".join(
+    f", {{name: l{i}, at: {at}, n: {n}}}" for i, (at, n) in enumerate(
+        (("block3.0", 2500), ("features", 5000), ("features", 2048)))) + "]"
 
 
 def trunk(folder):
@@ -24,6 +26,7 @@ def probes_change_nothing(folder):
     check(alone.keys() == probed.keys() and len(alone) > 120, f"{len(alone)} and {len(probed)} tensors")
     for name, value in alone.items():
         check(value == probed[name], f"{name} differs with probes attached")
+    check(everything["heads.l1.weight"][1] == [5000, 512], "the head of 5000 labels is not there")
     check("heads.p1.weight" in everything and everything["heads.p1.weight"][1] == [10, 10, 256],
           "the per-class head is not there")
     moved, _ = trunk(folder / "probed")
@@ -32,11 +35,12 @@ def probes_change_nothing(folder):
 
 def lambda_changes_the_trunk(folder):
     """The same comparison must be able to fail."""
-    heads = "[{name: class, kind: class}, {name: s, at: block3.0, lambda: 1}]"
-    rote("train", *COMMON, "--set", f"heads={heads}", "--out", folder / "pushed", "--quiet")
-    alone, _ = trunk(folder / "alone")
-    pushed, _ = trunk(folder / "pushed")
-    check(alone["stem.weight"] != pushed["stem.weight"], "lambda = 1 did not reach the stem")
+    for n in (10, 3000):
+        heads = f"[{{name: class, kind: class}}, {{name: s, at: block3.0, n: {n}, lambda: 1}}]"
+        rote("train", *COMMON, "--set", f"heads={heads}", "--out", folder / f"pushed{n}", "--quiet")
+        alone, _ = trunk(folder / "alone")
+        pushed, _ = trunk(folder / f"pushed{n}")
+        check(alone["stem.weight"] != pushed["stem.weight"], f"lambda = 1 did not reach the stem, n = {n}")
 
 
 main(probes_change_nothing, lambda_changes_the_trunk)

@@ -58,5 +58,8 @@ enum rote_status cli_print_report(const rote_run *run)
     }
     if (random)
         heads(run, r.n_heads);
+    if (r.training_seconds > 0)
+        printf("\ninstrument: %.1f s, %.1f%% of the training steps' %.1f s\n", r.instrument_seconds,
+               100 * r.instrument_seconds / r.training_seconds, r.training_seconds);
     return ROTE_OK;
 }
