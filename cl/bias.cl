@@ -2,8 +2,8 @@
 
 #include "common/vec.clh"
 
-VECTOR_KERNEL void bias_fwd__plain(global const float *restrict x, global const float *restrict b,
-                                   global float *restrict y, const ulong rows, const int C)
+VECTOR_KERNEL void bias_fwd__plain(global const float *x, global const float *restrict b, global float *y,
+                                   const ulong rows, const int C)
 {
     const int c = (int)get_global_id(0) * VEC;
     const ulong first = (ulong)get_global_id(1) * 16, end = first + 16 < rows ? first + 16 : rows;

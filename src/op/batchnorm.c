@@ -229,43 +229,49 @@ static double length(const struct call *c)
 #define EVAL_CASE "x=1x1x1x3 gamma=3 beta=3 running_mean=3 running_var=3",
 #define ATTRS attrs, (int)COUNT_OF(attrs)
 
+static const char *const over_x[] = {"y=x", NULL}, *const over_x_r[] = {"y=x", "y=r", NULL};
+static const char *const over_dy[] = {"dx=dy", "dx=x", NULL}, *const over_dy_y[] = {"dr=dy", "dx=y", "dx=x", NULL};
+
 /* `v` is the normalised value, `tail` what a mode makes of it. */
-#define FWD_DEF(name, in, n_in, tail, cases_of)                                                   \
+#define FWD_DEF(name, in, n_in, tail, places, cases_of)                                           \
     {                                                                                             \
         .sig = {#name "_fwd", in, fwd_out, n_in, 5, ATTRS},                                       \
         .text = "y = " tail ", v = (x - mean) * rstd * gamma + beta, mean and rstd of this batch", \
         .infer = infer_fwd, .ref = ref_##name##_fwd,                                              \
         .variants = (const struct op_variant *const[]){&plain_fwd, NULL},                         \
-        .grads = (const char *const[]){#name "_bwd", NULL},                                       \
+        .grads = (const char *const[]){#name "_bwd", NULL}, .in_place = places,                   \
         .fill = fill, .length = length, .tolerance = 8,                                           \
         .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
     }
-#define BWD_DEF(name, in, n_in, n_out, cases_of)                                                  \
+#define BWD_DEF(name, in, n_in, n_out, places, cases_of)                                          \
     {                                                                                             \
         .sig = {#name "_bwd", in, bwd_out, n_in, n_out, ATTRS},                                   \
         .text = "the gradients of " #name "_fwd",                                                 \
-        .infer = infer, .ref = ref_##name##_bwd,                                                  \
+        .infer = infer, .ref = ref_##name##_bwd, .in_place = places,                              \
         .variants = (const struct op_variant *const[]){&plain_bwd, NULL},                         \
         .fill = fill, .length = length, .tolerance = 8,                                           \
         .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
     }
-#define EVAL_DEF(name, in, n_in, tail, cases_of, more_cases)                                      \
+#define EVAL_DEF(name, in, n_in, tail, places, cases_of, more_cases)                              \
     {                                                                                             \
         .sig = {#name "_eval", in, eval_out, n_in, 1, ATTRS},                                     \
         .text = "y = " tail ", v = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",  \
-        .infer = infer, .ref = ref_##name##_eval,                                                 \
+        .infer = infer, .ref = ref_##name##_eval, .in_place = places,                             \
         .variants = (const struct op_variant *const[]){&plain_eval, NULL},                        \
         .fill = fill, .tolerance = 8,                                                             \
         .cases = (const char *const[]){CASES(cases_of) more_cases NULL},                          \
     }
 
-const struct op_def op_batchnorm_fwd = FWD_DEF(batchnorm, fwd_in, 5, "v", FWD_CASE);
-const struct op_def op_batchnorm_bwd = BWD_DEF(batchnorm, bwd_in, 5, 3, BWD_CASE);
-const struct op_def op_batchnorm_eval = EVAL_DEF(batchnorm, fwd_in, 5, "v", FWD_CASE, EVAL_CASE);
-const struct op_def op_batchnorm_relu_fwd = FWD_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", FWD_CASE);
-const struct op_def op_batchnorm_relu_bwd = BWD_DEF(batchnorm_relu, relu_bwd_in, 6, 3, RELU_BWD_CASE);
-const struct op_def op_batchnorm_relu_eval = EVAL_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", FWD_CASE, EVAL_CASE);
-const struct op_def op_batchnorm_add_relu_fwd = FWD_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", ADD_FWD_CASE);
-const struct op_def op_batchnorm_add_relu_bwd = BWD_DEF(batchnorm_add_relu, add_bwd_in, 6, 4, ADD_BWD_CASE);
+const struct op_def op_batchnorm_fwd = FWD_DEF(batchnorm, fwd_in, 5, "v", over_x, FWD_CASE);
+const struct op_def op_batchnorm_bwd = BWD_DEF(batchnorm, bwd_in, 5, 3, over_dy, BWD_CASE);
+const struct op_def op_batchnorm_eval = EVAL_DEF(batchnorm, fwd_in, 5, "v", over_x, FWD_CASE, EVAL_CASE);
+const struct op_def op_batchnorm_relu_fwd = FWD_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", over_x, FWD_CASE);
+const struct op_def op_batchnorm_relu_bwd = BWD_DEF(batchnorm_relu, relu_bwd_in, 6, 3, over_dy, RELU_BWD_CASE);
+const struct op_def op_batchnorm_relu_eval =
+    EVAL_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", over_x, FWD_CASE, EVAL_CASE);
+const struct op_def op_batchnorm_add_relu_fwd =
+    FWD_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", over_x_r, ADD_FWD_CASE);
+const struct op_def op_batchnorm_add_relu_bwd =
+    BWD_DEF(batchnorm_add_relu, add_bwd_in, 6, 4, over_dy_y, ADD_BWD_CASE);
 const struct op_def op_batchnorm_add_relu_eval =
-    EVAL_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", ADD_FWD_CASE, );
+    EVAL_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", over_x_r, ADD_FWD_CASE, );

@@ -74,6 +74,7 @@ const struct op_def op_bias_fwd = {
     .infer = infer,
     .ref = ref_bias_fwd,
     .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
+    .in_place = (const char *const[]){"y=x", NULL},
     .grads = (const char *const[]){"bias_bwd", "dx=dy", NULL},
     .tolerance = 1,
     .cases = (const char *const[]){"x=1x1x1x1 b=1", "x=3x5x7x31 b=31", "x=2x2x2x32 b=32", "x=1x1x63x65 b=65",
