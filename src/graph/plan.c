@@ -230,21 +230,3 @@ enum rote_status graph_bind(struct graph *g, struct graph_arena *a)
 out:
     return st;
 }
-
-enum rote_status graph_describe(const struct graph *g, struct base_buf *out)
-{
-    enum rote_status st = ROTE_OK;
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct graph_node *n = &g->node[i];
-        const struct call_shape *s = &n->call.out[0];
-        TRY(base_buf_printf(out, "%4d  %-40s %-20s %-8s ", i, n->name, n->call.sig->name, n->inst->variant->name));
-        for (int k = 0; k < s->rank; k++)
-            TRY(base_buf_printf(out, "%s%lld", k ? "x" : "", (long long)s->dim[k]));
-        if (n->inst->workspace_bytes)
-            TRY(base_buf_printf(out, "  workspace %.1f MiB", (double)n->inst->workspace_bytes / 1048576.0));
-        TRY(base_buf_printf(out, "\n"));
-    }
-    TRY(base_buf_printf(out, "arena %.1f MiB\n", (double)g->arena_bytes / 1048576.0));
-out:
-    return st;
-}

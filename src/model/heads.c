@@ -162,7 +162,7 @@ enum rote_status build_group(struct build *b, int index, int *features, int *fea
     TRY(table(b, &h, "sums", CALL_F32, MODEL_STATS, &p->acc[index]));
     snprintf(name, sizeof name, "%s.loss", h.prefix);
     TRY(graph_add(b->g, name, "head_loss", (int[]){h.z, p->y, p->id, p->weight, p->table[index], p->real[index]}, NULL,
-                  "%s", ""));
+                  "batch=%d", p->whole_batch));
     p->z[index] = h.z;
     p->stats[index] = graph_output(b->g, name, "stats");
     int g_head = graph_output(b->g, name, "g_head"), g_feat = graph_output(b->g, name, "g_feat");

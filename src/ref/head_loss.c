@@ -82,6 +82,7 @@ void ref_head_loss(const struct call *c, void *const *in, void *const *out)
     const int32_t *y = in[1], *id = in[2], *table = in[4];
     double *g_head = out[0], *g_feat = out[1], *stats = out[2];
     int64_t N = c->in[0].dim[0], T = c->in[0].dim[1], M = c->in[4].dim[0];
+    double mean_over = (double)(call_int(c, "batch") ? call_int(c, "batch") : N);
     struct row r;
     for (int64_t n = 0; n < N; n++)
         for (int64_t m = 0; m < M; m++) {
@@ -93,7 +94,7 @@ void ref_head_loss(const struct call *c, void *const *in, void *const *out)
             r.t = head[2] == 0 ? y[n]
                                : random_label((uint32_t)head[4], (uint32_t)head[5], (int)call_int(c, "split"), id[n],
                                               epoch, head[1]);
-            do_row(&r, head, real + 4 * m, weight[n] / (double)N, call_float(c, "lambda_scale"), g_head + first,
+            do_row(&r, head, real + 4 * m, weight[n] / mean_over, call_float(c, "lambda_scale"), g_head + first,
                    g_feat + first, stats + (n * M + m) * 8);
             stats[(n * M + m) * 8 + 7] = weight[n];
         }

@@ -7,19 +7,10 @@
 
 #define STEPS_AHEAD 8
 
-static void set_common(struct graph *g, const struct rote_run *t, int64_t epoch)
+static void set_step(struct graph *g, const struct rote_run *t)
 {
-    graph_set_int(g, "epoch", epoch);
-    graph_set_int(g, "step", t->step);
-}
-
-void train_set_step(struct train_net *n, const struct rote_run *t)
-{
-    struct graph *g = n->step->g;
     const struct config *c = &t->cfg;
-    int64_t epoch = t->step / t->steps_per_epoch, in_epoch = t->step % t->steps_per_epoch;
-    set_common(g, t, epoch);
-    graph_set_int(g, "offset", in_epoch * c->batch);
+    graph_set_int(g, "epoch", t->step / t->steps_per_epoch);
     graph_set_int(g, "count", t->data->train.count);
     graph_set_int(g, "augment", 1);
     graph_set_float(g, "lr", schedule_lr(c, t->step, t->steps_per_epoch));
@@ -94,15 +85,31 @@ out:
     return st;
 }
 
+/* The micro-batches in order, each with dropout masks of its own, then the optimiser. */
+static enum rote_status run_step(struct rote_run *t, struct train_net *n)
+{
+    enum rote_status st = ROTE_OK;
+    struct graph *g = n->step->g;
+    int64_t offset = t->step % t->steps_per_epoch * t->cfg.batch, parts = t->cfg.batch / t->cfg.micro_batch;
+    set_step(g, t);
+    for (int64_t i = 0; i < parts; i++) {
+        graph_set_int(g, "offset", offset + i * t->cfg.micro_batch);
+        graph_set_int(g, "step", t->step * parts + i);
+        graph_set_int(g, "first", i == 0);
+        TRY(graph_run(g, 0, n->step->n_micro));
+    }
+    graph_set_int(g, "step", t->step);
+    TRY(graph_run(g, n->step->n_micro, g->n_nodes));
+out:
+    return st;
+}
+
 static enum rote_status one_step(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
-    train_set_step(&t->net, t);
-    TRY(graph_run(t->net.step->g, 0, t->net.step->g->n_nodes));
-    if (t->control.m && t->step / t->steps_per_epoch % t->cfg.control.every == 0) {
-        train_set_step(&t->control, t);
-        TRY(graph_run(t->control.step->g, 0, t->control.step->g->n_nodes));
-    }
+    TRY(run_step(t, &t->net));
+    if (t->control.m && t->step / t->steps_per_epoch % t->cfg.control.every == 0)
+        TRY(run_step(t, &t->control));
     t->step++;
     t->measured_steps++;
 out:
