@@ -66,7 +66,7 @@ static enum rote_status peak_text(const struct rote_run *t, struct base_buf *out
     const struct graph *g = t->net.step->g;
     struct graph_live *live = NULL;
     size_t n;
-    int node;
+    int node, largest = 0;
     uint64_t all = 0, rest = 0;
     TRY(graph_peak(g, &node, &live, &n));
     for (size_t i = 0; i < n; i++) {
@@ -79,6 +79,11 @@ static enum rote_status peak_text(const struct rote_run *t, struct base_buf *out
                             live[i].workspace ? "'s workspace" : "", live[i].first, live[i].last));
     if (n > PEAK_LINES)
         TRY(base_buf_printf(out, "%10.2f MiB  %zu others\n", mib(rest), n - PEAK_LINES));
+    for (int i = 1; i < g->n_nodes; i++)
+        if (g->node[i].inst->workspace_bytes > g->node[largest].inst->workspace_bytes)
+            largest = i;
+    TRY(base_buf_printf(out, "the largest workspace is %.2f MiB, of node %d, %s\n",
+                        mib(g->node[largest].inst->workspace_bytes), largest, g->node[largest].name));
 out:
     base_free(live);
     return st;
