@@ -139,6 +139,7 @@ const struct op_def op_gather = {
                                    SHAPES("33", "32x31", "3", "33") " batch=17 count=33 augment=1 crop=3 seed=-7",
                                    SHAPES("9", "6x40", "3", "50") " batch=50 count=49 augment=1 crop=5 flip=1 cutout=7 "
                                                                   "seed=4",
+                                   SHAPES("4", "6x7", "5", "9") " batch=9 count=9 augment=1 crop=2 flip=1 cutout=3",
                                    SHAPES("5", "3x70", "4", "18") " batch=18 count=18 augment=1 crop=80 flip=1",
                                    SHAPES("13", "1x63", "2", "13") " batch=13 count=13 augment=1 flip=1 cutout=8 "
                                                                    "cutout_p=0.5",
