@@ -2,8 +2,7 @@
 
 #include "common/span.clh"
 
-VECTOR_KERNEL void add_fwd__plain(const ulong n, global const float *restrict a, global const float *restrict b,
-                                  global float *restrict y)
+VECTOR_KERNEL void add_fwd__plain(const ulong n, global const float *a, global const float *b, global float *y)
 {
     EACH_VECTOR
         STORE(LOAD(a) + LOAD(b), y);

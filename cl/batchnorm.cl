@@ -120,9 +120,9 @@ VECTOR_KERNEL void batchnorm_merge(global const float *restrict partial, global 
     running_var[c] = fma(momentum, m2 / (n - 1.0f) - running_var[c], running_var[c]);
 }
 
-VECTOR_KERNEL void batchnorm_apply(global const float *restrict x, global const float *restrict gamma,
+VECTOR_KERNEL void batchnorm_apply(global const float *x, global const float *restrict gamma,
                                    global const float *restrict beta, global const float *restrict mean,
-                                   global const float *restrict rstd, global const float *r, global float *restrict y,
+                                   global const float *restrict rstd, global const float *r, global float *y,
                                    const ulong rows, const int C, const int mode)
 {
     CHANNELS
@@ -138,10 +138,10 @@ VECTOR_KERNEL void batchnorm_apply(global const float *restrict x, global const 
     }
 }
 
-VECTOR_KERNEL void batchnorm_eval__plain(global const float *restrict x, global const float *restrict gamma,
+VECTOR_KERNEL void batchnorm_eval__plain(global const float *x, global const float *restrict gamma,
                                          global const float *restrict beta, global const float *restrict mean,
                                          global const float *restrict var, global const float *r,
-                                         global float *restrict y, const ulong rows, const int C, const int mode,
+                                         global float *y, const ulong rows, const int C, const int mode,
                                          const float eps)
 {
     CHANNELS
@@ -202,11 +202,11 @@ VECTOR_KERNEL void batchnorm_bwd_merge(global const float *restrict partial, glo
     dgamma[c] = product;
 }
 
-VECTOR_KERNEL void batchnorm_bwd_apply(global const float *restrict x, global const float *y,
+VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float *y,
                                        global const float *restrict gamma, global const float *beta,
                                        global const float *restrict mean, global const float *restrict rstd,
-                                       global const float *restrict dy, global const float *restrict dgamma,
-                                       global const float *restrict dbeta, global float *restrict dx, global float *dr,
+                                       global const float *dy, global const float *restrict dgamma,
+                                       global const float *restrict dbeta, global float *dx, global float *dr,
                                        const ulong rows, const int C, const int mode)
 {
     CHANNELS

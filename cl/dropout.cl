@@ -4,7 +4,7 @@
 
 #include "common/philox.clh"
 
-kernel void dropout_fwd__plain(const ulong n, global const float *restrict x, global float *restrict y,
+kernel void dropout_fwd__plain(const ulong n, global const float *x, global float *y,
                                const float p, const float scale, const uint seed_lo, const uint seed_hi,
                                const uint step, const uint stream)
 {

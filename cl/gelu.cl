@@ -8,7 +8,7 @@ static inline vecf distribution(const vecf x)
     return 0.5f * erfc(-0.70710678f * x);
 }
 
-VECTOR_KERNEL void gelu_fwd__plain(const ulong n, global const float *restrict x, global float *restrict y)
+VECTOR_KERNEL void gelu_fwd__plain(const ulong n, global const float *x, global float *y)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);
@@ -16,8 +16,7 @@ VECTOR_KERNEL void gelu_fwd__plain(const ulong n, global const float *restrict x
     }
 }
 
-VECTOR_KERNEL void gelu_bwd__plain(const ulong n, global const float *restrict x, global const float *restrict dy,
-                                   global float *restrict dx)
+VECTOR_KERNEL void gelu_bwd__plain(const ulong n, global const float *x, global const float *dy, global float *dx)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);

@@ -281,8 +281,8 @@ kernel void head_large_bwd__tile(global const float *restrict x, global const fl
                                  global const float *restrict stats, global const float *restrict softmax,
                                  global float *restrict work, global float *restrict dw, global float *restrict db,
                                  const ulong scratch_at, const ulong scratch, const ulong parts_at, const int sends,
-                                 const int N, const int D, const int T, const int M, const int columns,
-                                 const float lambda_scale)
+                                 const int N, const int mean_over, const int D, const int T, const int M,
+                                 const int columns, const float lambda_scale)
 {
     global float *P = work + scratch_at + (ulong)get_global_id(0) * scratch, *Z = P + (ulong)D * KT;
     global float *F = Z + (ulong)N * KT, *Q = F + (ulong)N * KT;
@@ -302,7 +302,7 @@ kernel void head_large_bwd__tile(global const float *restrict x, global const fl
                 const long at = (long)n * M + m;
                 const head_softmax s = softmax_load(softmax + 5 * at, stats + 8 * at);
                 gradients(Z + (long)n * KT, F + (long)n * KT, sends, b + first, k, K, target[at], &s,
-                          table[8 * m + 3], real[4 * m], stats[8 * at + 7] / (float)N, scale);
+                          table[8 * m + 3], real[4 * m], stats[8 * at + 7] / (float)mean_over, scale);
             }
             column_sums(Z, db + first + k, N, left);
             product(work, N, D, N, Z, dw + first + k, T, left, 0);

@@ -6,8 +6,8 @@
  *   reversal       log p_t            -(p_j - [j=t])
  *   entropy        -H(p)              p_j (log p_j + H)
  * g_feat is the features' part: own loss for a class head, scale * regulariser for a random
- * one. Both are divided by N. p_j / (1 - p_t) is a softmax of the columns other than t, and
- * log(1 - p_t) follows from their log-sum-exp: no division by 1 - p_t.
+ * one. Both are divided by N, the samples that the mean is over. p_j / (1 - p_t) is a softmax of
+ * the columns other than t, and log(1 - p_t) follows from their log-sum-exp: no division by 1 - p_t.
  * table [M][8]: first column, K, kind (0 class, 1 random), loss (0 none, 1 to 4 in the order
  * above, 5 own), the two words of the label key, redraw, 0.  real [M][4]: e, scale, whether
  * lambda_scale multiplies scale, 0.

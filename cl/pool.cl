@@ -7,6 +7,10 @@
 
 #include "common/vec.clh"
 
+#ifndef SUMS
+#define SUMS 1 /* vectors that an item of globalpool_fwd adds up */
+#endif
+
 /* For each vector of this item's span: `i` its place in the run, `left` what remains. */
 #define SPAN_LOOP                                                                                                    \
     const int first = (int)get_global_id(0) * span, end = NC - first < span ? NC : first + span;                      \
@@ -107,14 +111,39 @@ VECTOR_KERNEL void avgpool_bwd__plain(global const float *restrict dy, global fl
     }
 }
 
-VECTOR_KERNEL void globalpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
-                                         const int NC, const int pixels)
+/* Sums of SUMS vectors of the run over one of `parts` shares of the pixels (dimension 1), in the
+ * order in which they lie in memory: to[part][i] = sum / divisor. */
+VECTOR_KERNEL void globalpool_fwd__plain(global const float *restrict x, global float *restrict to, const int NC,
+                                         const int pixels, const int parts, const float divisor)
+{
+    const int first = (int)get_global_id(0) * SUMS * VEC, part = get_global_id(1), left = NC - first;
+    const int begin = (int)((long)pixels * part / parts), end = (int)((long)pixels * (part + 1) / parts);
+    const int vectors = left < SUMS * VEC ? (left + VEC - 1) / VEC : SUMS;
+    vecf sum[SUMS];
+    for (int v = 0; v < SUMS; v++)
+        sum[v] = (vecf)(0.0f);
+    for (int p = begin; p < end; p++) {
+        global const float *from = x + (ulong)p * NC + first;
+        if (left >= SUMS * VEC) {
+            for (int v = 0; v < SUMS; v++)
+                sum[v] += VLOAD(from + v * VEC);
+        } else {
+            for (int v = 0; v < vectors; v++)
+                sum[v] += vec_load(from + v * VEC, left - v * VEC);
+        }
+    }
+    for (int v = 0; v < vectors; v++)
+        vec_store(sum[v] / divisor, to + (ulong)part * NC + first + v * VEC, left - v * VEC);
+}
+
+VECTOR_KERNEL void globalpool_merge(global const float *restrict partial, global float *restrict y, const int span,
+                                    const int NC, const int pixels, const int parts)
 {
     SPAN_LOOP
     {
-        vecf sum = (vecf)(0.0f);
-        for (int p = 0; p < pixels; p++)
-            sum += vec_load(x + (ulong)p * NC + i, left);
+        vecf sum = vec_load(partial + i, left);
+        for (int part = 1; part < parts; part++)
+            sum += vec_load(partial + (ulong)part * NC + i, left);
         vec_store(sum / (float)pixels, y + i, left);
     }
 }

@@ -2,7 +2,7 @@
 
 #include "common/span.clh"
 
-VECTOR_KERNEL void relu_fwd__plain(const ulong n, global const float *restrict x, global float *restrict y)
+VECTOR_KERNEL void relu_fwd__plain(const ulong n, global const float *x, global float *y)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);
@@ -10,8 +10,7 @@ VECTOR_KERNEL void relu_fwd__plain(const ulong n, global const float *restrict x
     }
 }
 
-VECTOR_KERNEL void relu_bwd__plain(const ulong n, global const float *restrict y, global const float *restrict dy,
-                                   global float *restrict dx)
+VECTOR_KERNEL void relu_bwd__plain(const ulong n, global const float *y, global const float *dy, global float *dx)
 {
     EACH_VECTOR
         STORE(select((vecf)(0.0f), LOAD(dy), LOAD(y) > 0.0f), dx);

@@ -64,6 +64,13 @@ int graph_output(const struct graph *g, const char *node, const char *port); /* 
  * Afterwards a parameter that was reached has tensor[param].grad >= 0. */
 enum rote_status graph_backward(struct graph *g, const int *seed, const int *seed_grad, int n_seeds);
 
+/* After graph_backward: outputs of the first n_forward nodes that the reverse pass reads, and that
+ * their operators give again (op_def.again) from what is kept anyway, are computed a second time
+ * right before their first reader there, instead of being kept. Changes no bit of any result. */
+enum rote_status graph_recompute(struct graph *g, int n_forward);
+/* Moves the last node to place `at`; what it reads must be there by then. */
+void graph_move_last(struct graph *g, int at);
+
 /* Makes `tensor`, so far an activation, live in caller's memory. */
 void graph_make_external(struct graph *g, int tensor);
 void graph_set_mem(struct graph *g, int tensor, struct rt_mem *mem);
@@ -86,7 +93,14 @@ enum rote_status graph_run(struct graph *g, int first_node, int end_node);
 void graph_set_int(struct graph *g, const char *attr, int64_t v);
 void graph_set_float(struct graph *g, const char *attr, double v);
 
-/* The plan as text: nodes, variants, shapes, memory. */
-enum rote_status graph_describe(const struct graph *g, struct base_buf *out);
+/* What lies in the arena while node *node runs, where that is most; largest first. *live is the
+ * caller's; names are the graph's. After graph_plan. */
+struct graph_live {
+    const char *name;
+    uint64_t bytes;
+    int first, last; /* nodes that it is kept for */
+    bool workspace;
+};
+enum rote_status graph_peak(const struct graph *g, int *node, struct graph_live **live, size_t *n);
 
 #endif

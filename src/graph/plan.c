@@ -1,6 +1,8 @@
 /* Selection, then memory: each activation's lifetime is the span of nodes from its
- * producer to its last reader; largest first, each takes the lowest offset at which
- * it meets no other of an overlapping lifetime. Workspaces live for their node. */
+ * producer to its last reader; an output takes the place of an input that ends with
+ * its node where the operator allows it; then, largest first, each takes the lowest
+ * offset at which it meets no other of an overlapping lifetime. Workspaces live for
+ * their node. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -39,6 +41,47 @@ static void lifetimes(struct graph *g)
         for (int k = 0; k < n->call.sig->n_out; k++)
             if (n->out[k] >= 0)
                 use(g, n->out[k], i);
+    }
+}
+
+/* Ports of this node that lie in `storage`. */
+static int users(const struct graph *g, const struct graph_node *n, int storage)
+{
+    int count = 0;
+    for (int k = 0; k < n->call.sig->n_in; k++)
+        count += n->in[k] >= 0 && g->tensor[n->in[k]].storage == storage;
+    for (int k = 0; k < n->call.sig->n_out; k++)
+        count += n->out[k] >= 0 && g->tensor[n->out[k]].storage == storage;
+    return count;
+}
+
+/* "y=x" of node i: y moves in with x, unless x is needed later or elsewhere. */
+static void share(struct graph *g, int i, const char *rule)
+{
+    struct graph_node *n = &g->node[i];
+    char to[32] = "", from[32] = "";
+    if (sscanf(rule, "%31[^=]=%31s", to, from) != 2)
+        return;
+    int out = n->out[call_out(&n->call, to)], in = n->in[call_in(&n->call, from)];
+    if (in < 0 || out < 0)
+        return;
+    int x = g->tensor[in].storage, y = g->tensor[out].storage;
+    struct graph_tensor *a = &g->tensor[x], *b = &g->tensor[y];
+    if (a->kind != GRAPH_ACTIVATION || b->kind != GRAPH_ACTIVATION || a->last != i || b->first != i ||
+        op_bytes(&a->shape) != op_bytes(&b->shape) || users(g, n, x) != 1 || users(g, n, y) != 1)
+        return;
+    a->last = b->last;
+    for (int t = 0; t < g->n_tensors; t++)
+        if (g->tensor[t].storage == y)
+            g->tensor[t].storage = x;
+}
+
+static void share_places(struct graph *g)
+{
+    for (int i = 0; i < g->n_nodes; i++) {
+        const char *const *rule = op_def_of(&g->node[i].call)->in_place;
+        for (; rule && *rule; rule++)
+            share(g, i, *rule);
     }
 }
 
@@ -94,6 +137,7 @@ enum rote_status graph_plan(struct graph *g)
     uint64_t align = rt_facts_of(g->dev)->align, block = graph_block_bytes(g->dev);
     TRY(make_instances(g));
     lifetimes(g);
+    share_places(g);
     TRY(base_alloc(&piece, (size_t)(g->n_tensors + g->n_nodes), sizeof *piece));
     for (int i = 0; i < g->n_tensors; i++) {
         const struct graph_tensor *t = &g->tensor[i];
@@ -183,24 +227,6 @@ enum rote_status graph_bind(struct graph *g, struct graph_arena *a)
             if (n->out[k] >= 0)
                 n->inst->out[k] = g->tensor[g->tensor[n->out[k]].storage].mem;
     }
-out:
-    return st;
-}
-
-enum rote_status graph_describe(const struct graph *g, struct base_buf *out)
-{
-    enum rote_status st = ROTE_OK;
-    for (int i = 0; i < g->n_nodes; i++) {
-        const struct graph_node *n = &g->node[i];
-        const struct call_shape *s = &n->call.out[0];
-        TRY(base_buf_printf(out, "%4d  %-40s %-20s %-8s ", i, n->name, n->call.sig->name, n->inst->variant->name));
-        for (int k = 0; k < s->rank; k++)
-            TRY(base_buf_printf(out, "%s%lld", k ? "x" : "", (long long)s->dim[k]));
-        if (n->inst->workspace_bytes)
-            TRY(base_buf_printf(out, "  workspace %.1f MiB", (double)n->inst->workspace_bytes / 1048576.0));
-        TRY(base_buf_printf(out, "\n"));
-    }
-    TRY(base_buf_printf(out, "arena %.1f MiB\n", (double)g->arena_bytes / 1048576.0));
 out:
     return st;
 }

@@ -1,5 +1,6 @@
 /* Which layers are computed in one operator: a batchnorm with the relu that follows it, or with
- * the addition of a residual and then the relu. What lies between is not kept, so nothing else
+ * the addition of a residual and then the relu; the bias of a convolution or a linear layer with
+ * the relu that follows. What lies between is not kept, so nothing else
  * may use it: a head there keeps its layers apart. Apart or not, the same floating-point
  * operations happen in the same order, so that a probe changes no bit of the network. */
 #include <string.h>
@@ -9,6 +10,11 @@
 static bool is(const struct spec *s, int layer, const char *type)
 {
     return layer >= 0 && !strcmp(s->layer[layer].type, type);
+}
+
+static bool has_bias(const struct spec *s, int layer)
+{
+    return (is(s, layer, "conv2d") || is(s, layer, "linear")) && spec_attr_int(&s->layer[layer], "bias", 1);
 }
 
 static bool has_head(const struct model *m, int layer)
@@ -38,17 +44,18 @@ void fuse_layers(const struct model *m, struct fused *f)
 {
     const struct spec *s = m->spec;
     for (size_t i = 0; i < s->count; i++)
-        f[i] = (struct fused){.norm = -1, .residual = FUSED_NO_RESIDUAL};
+        f[i] = (struct fused){.first = -1, .residual = FUSED_NO_RESIDUAL};
     for (int i = 0; i < (int)s->count; i++) {
-        int next = is(s, i, "batchnorm") ? only_user(m, i) : -1, sum = -1, in[2] = {-1, -1};
-        if (is(s, next, "add")) {
+        bool norm = is(s, i, "batchnorm");
+        int next = norm || has_bias(s, i) ? only_user(m, i) : -1, sum = -1, in[2] = {-1, -1};
+        if (norm && is(s, next, "add")) {
             sum = next;
             spec_inputs(s, (size_t)sum, in);
             next = only_user(m, sum);
         }
-        if (!is(s, next, "relu") || f[next].norm >= 0)
+        if (!is(s, next, "relu") || f[next].first >= 0)
             continue;
-        f[next].norm = i;
+        f[next].first = i;
         f[i].away = true;
         if (sum >= 0) {
             f[sum].away = true;

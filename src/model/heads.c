@@ -171,7 +171,8 @@ static enum rote_status logits_and_loss(struct build *b, struct head_nodes *h, i
     bool per_class = h->group->per_class;
     TRY(per_class ? per_class_forward(b, h) : shared_forward(b, h));
     snprintf(name, sizeof name, "%s.loss", h->prefix);
-    TRY(graph_add(b->g, name, "head_loss", (int[]){h->z, p->y, p->id, p->weight, h->table, h->real}, NULL, "%s", ""));
+    TRY(graph_add(b->g, name, "head_loss", (int[]){h->z, p->y, p->id, p->weight, h->table, h->real}, NULL, "batch=%d",
+                  p->whole_batch));
     int g_head = output(b, h, "loss", "g_head"), g_feat = output(b, h, "loss", "g_feat");
     if (p->training)
         TRY(per_class ? per_class_backward(b, h, g_head, g_feat, df) : shared_backward(b, h, g_head, g_feat, df));
@@ -194,7 +195,8 @@ static enum rote_status large_loss(struct build *b, struct head_nodes *h, int *d
     int in[] = {h->f, h->w, h->b, output(b, h, "loss", "target"), h->table, h->real, output(b, h, "loss", "stats"),
                 output(b, h, "loss", "softmax")};
     snprintf(name, sizeof name, "%s.dw", h->prefix);
-    TRY(graph_add(b->g, name, h->group->sends ? "head_large_bwd" : "head_large_bwd_probe", in, NULL, "%s", ""));
+    TRY(graph_add(b->g, name, h->group->sends ? "head_large_bwd" : "head_large_bwd_probe", in, NULL, "batch=%d",
+                  p->whole_batch));
     own_gradient(b, h->w, output(b, h, "dw", "dw"));
     own_gradient(b, h->b, output(b, h, "dw", "db"));
     *df = output(b, h, "dw", "dx");

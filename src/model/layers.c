@@ -9,6 +9,7 @@ struct layer_in {
     const struct spec_layer *layer;
     int in[2];
     int index;
+    bool relu; /* with the relu that follows */
 };
 
 typedef enum rote_status (*layer_fn)(struct build *b, const struct layer_in *l, int *out);
@@ -59,7 +60,7 @@ static enum rote_status add_bias(struct build *b, const struct layer_in *l, int 
     int tensor;
     TRY(add_vector(b, l, "bias", channels, bound, 0, false, &tensor));
     snprintf(name, sizeof name, "%s.bias_add", l->layer->name);
-    TRY(graph_add(b->g, name, "bias_fwd", (int[]){y, tensor}, out, "%s", ""));
+    TRY(graph_add(b->g, name, l->relu ? "bias_relu_fwd" : "bias_fwd", (int[]){y, tensor}, out, "%s", ""));
 out:
     return st;
 }
@@ -104,8 +105,8 @@ out:
     return st;
 }
 
-/* relu: with the relu that follows; in[1], unless -1, is added before that. */
-static enum rote_status add_batchnorm(struct build *b, const struct layer_in *l, bool relu, int *out)
+/* in[1], unless -1, is added before the relu. */
+static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int *out)
 {
     static const struct {
         const char *name;
@@ -118,17 +119,12 @@ static enum rote_status add_batchnorm(struct build *b, const struct layer_in *l,
     char op[40];
     for (int i = 0; i < 4; i++)
         TRY(add_vector(b, l, part[i].name, channels, 0, part[i].value, part[i].state, &in[i + 1]));
-    snprintf(op, sizeof op, "batchnorm%s_%s", !relu ? "" : l->in[1] >= 0 ? "_add_relu" : "_relu",
+    snprintf(op, sizeof op, "batchnorm%s_%s", !l->relu ? "" : l->in[1] >= 0 ? "_add_relu" : "_relu",
              b->p->training ? "fwd" : "eval");
     TRY(graph_add(b->g, l->layer->name, op, in, out, "eps=%.17g momentum=%.17g",
                   spec_attr_float(l->layer, "eps", 1e-5), spec_attr_float(l->layer, "momentum", 0.1)));
 out:
     return st;
-}
-
-static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int *out)
-{
-    return add_batchnorm(b, l, false, out);
 }
 
 static enum rote_status plain(struct build *b, const struct layer_in *l, int *out)
@@ -174,13 +170,13 @@ static int output_of(const struct build *b, int layer, int x)
     return layer < 0 ? x : b->layer_out[layer];
 }
 
-/* One layer by itself, or the batchnorm that it is the end of. */
+/* One layer by itself, or the one that it is the end of. */
 static enum rote_status build_layer(struct build *b, size_t i, const struct fused *f, int x)
 {
     const struct spec *s = b->m->spec;
-    bool fused = f->norm >= 0;
-    size_t own = fused ? (size_t)f->norm : i, t = 0;
-    struct layer_in l = {.layer = &s->layer[own], .in = {-1, -1}, .index = (int)own};
+    bool fused = f->first >= 0;
+    size_t own = fused ? (size_t)f->first : i, t = 0;
+    struct layer_in l = {.layer = &s->layer[own], .in = {-1, -1}, .index = (int)own, .relu = fused};
     int at[2] = {-1, -1}, n = spec_inputs(s, own, at);
     for (int k = 0; k < n; k++)
         l.in[k] = output_of(b, at[k], x);
@@ -190,8 +186,7 @@ static enum rote_status build_layer(struct build *b, size_t i, const struct fuse
         t++;
     if (t == COUNT_OF(types) || !n)
         return base_error(ROTE_EINVAL, "layer %s: a %s was not validated", l.layer->name, l.layer->type);
-    enum rote_status st =
-        fused ? add_batchnorm(b, &l, true, &b->layer_out[i]) : types[t].fn(b, &l, &b->layer_out[i]);
+    enum rote_status st = types[t].fn(b, &l, &b->layer_out[i]);
     if (st)
         base_error_prefix("layer %s", l.layer->name);
     return st;

@@ -113,7 +113,9 @@ uint64_t model_head_key(const struct model_head *h);
 enum model_optimizer { OPTIMIZER_SGD, OPTIMIZER_ADAMW };
 
 struct model_plan_options {
-    int batch;
+    int batch;                        /* samples a run of the graph */
+    int whole_batch;                  /* of several micro-batches: samples between two updates; 0: batch */
+    bool recompute;                   /* what is cheap again in the reverse pass, to save memory */
     bool training;
     bool floats;                      /* the data set is float, not uint8 */
     int64_t data_count, order_count;  /* samples; entries of the order */
@@ -131,7 +133,7 @@ struct model_plan_options {
  * tensors are graph tensors, -1 where there is none. */
 struct model_plan {
     struct graph *g;
-    int batch;
+    int batch, whole_batch;
     bool training;
     int images, labels, order, norm; /* externals of the gather node */
     int x, y, id, weight;            /* its outputs */
@@ -144,6 +146,7 @@ struct model_plan {
     struct rt_mem **view;            /* of parameters and gradients, owned */
     int n_views;
     int n_forward;                   /* nodes before the reverse pass */
+    int n_micro;                     /* nodes before the optimiser: those that each micro-batch runs */
 };
 
 /* Builds and plans: afterwards plan->g->arena_bytes is known; nothing is on the device yet. */

@@ -16,13 +16,13 @@ struct build {
  * that it was made, and its values are to be declared with model_add_value. */
 enum rote_status build_param(struct build *b, const struct model_param *wanted, int *tensor, bool *fresh);
 enum rote_status model_add_value(struct model *m, const struct model_value *v);
-/* How a layer is computed: not by itself but within a later one (`away`), or as the end of
- * the batchnorm layer `norm` with, unless FUSED_NO_RESIDUAL, the output of layer `residual`
- * (-1: the network's input) added. */
+/* How a layer is computed: not by itself but within a later one (`away`), or as the relu at the
+ * end of layer `first` with, unless FUSED_NO_RESIDUAL, the output of layer `residual` (-1: the
+ * network's input) added before. */
 #define FUSED_NO_RESIDUAL (-2)
 struct fused {
     bool away;
-    int norm, residual;
+    int first, residual;
 };
 void fuse_layers(const struct model *m, struct fused *f); /* spec->count of them */
 

@@ -85,6 +85,50 @@ out:
     return st;
 }
 
+/* A micro-batch's gradient is added to the batch's as soon as it is there, so that its memory
+ * is free again; the batch's takes its place as the parameter's gradient. */
+static enum rote_status accumulate(struct build *b, int param)
+{
+    enum rote_status st = ROTE_OK;
+    struct graph *g = b->g;
+    int grad = g->tensor[param].grad, sum, producer = g->n_nodes - 1, flat[2];
+    const struct call_shape shape = g->tensor[param].shape;
+    int64_t n = call_elements(&shape);
+    char name[96];
+    for (bool made = false; !made; producer -= !made)
+        for (int k = 0; k < g->node[producer].call.sig->n_out; k++) {
+            int out = g->node[producer].out[k];
+            made = made || (out >= 0 && g->tensor[out].storage == g->tensor[grad].storage);
+        }
+    snprintf(name, sizeof name, "%.64s.sum", g->tensor[param].name);
+    TRY(graph_tensor_add(g, GRAPH_EXTERNAL, name, &shape, &sum));
+    TRY(graph_reshape(g, sum, 1, &n, &flat[0]));
+    TRY(graph_reshape(g, grad, 1, &n, &flat[1]));
+    TRY(graph_add(g, name, "accumulate", flat, NULL, "%s", ""));
+    graph_move_last(g, producer + 1);
+    b->p->n_forward += producer < b->p->n_forward;
+    g->tensor[param].grad = sum;
+out:
+    return st;
+}
+
+/* Where the gradients are: in the one buffer that the optimiser reads. */
+static enum rote_status place_gradients(struct build *b, const struct model_plan_options *o)
+{
+    enum rote_status st = ROTE_OK;
+    for (int i = 0; i < b->p->n_param_tensors; i++) {
+        int t = b->p->param_tensor[i];
+        if (t < 0 || b->g->tensor[t].grad < 0)
+            continue;
+        if (o->whole_batch > o->batch)
+            TRY(accumulate(b, t));
+        else
+            graph_make_external(b->g, b->g->tensor[t].grad);
+    }
+out:
+    return st;
+}
+
 static enum rote_status build_all(struct build *b, const struct model_plan_options *o)
 {
     enum rote_status st = ROTE_OK;
@@ -101,11 +145,10 @@ static enum rote_status build_all(struct build *b, const struct model_plan_optio
     if (o->ledger)
         TRY(add_ledger(b, o));
     TRY(graph_backward(b->g, seed, seed_grad, n));
-    for (int i = 0; i < b->p->n_param_tensors; i++) {
-        int t = b->p->param_tensor[i];
-        if (t >= 0 && b->g->tensor[t].grad >= 0)
-            graph_make_external(b->g, b->g->tensor[t].grad);
-    }
+    if (o->recompute)
+        TRY(graph_recompute(b->g, b->p->n_forward));
+    TRY(place_gradients(b, o));
+    b->p->n_micro = b->g->n_nodes;
     TRY(add_optimizer(b, o));
 out:
     return st;
@@ -144,6 +187,7 @@ enum rote_status model_plan_new(struct model *m, const struct model_plan_options
     struct build b = {.m = m};
     TRY(base_alloc(&p, 1, sizeof *p));
     p->batch = o->batch;
+    p->whole_batch = o->whole_batch ? o->whole_batch : o->batch;
     p->training = o->training;
     p->n_groups = m->n_groups;
     p->ledger = p->p = p->grad = p->m1 = p->m2 = p->ema = -1;

@@ -22,6 +22,7 @@ const struct op_def op_add_fwd = {
     .ref = ref_add_fwd,
     .tolerance = 1,
     .variants = (const struct op_variant *const[]){&plain, NULL},
+    .in_place = (const char *const[]){"y=a", "y=b", NULL},
     .grads = (const char *const[]){"da=dy", "db=dy", NULL},
     .cases = (const char *const[]){"a=1x1x1x1 b=1x1x1x1", "a=3x5x7x31 b=3x5x7x31", "a=2x2x2x32 b=2x2x2x32",
                                    "a=1x1x63x65 b=1x1x63x65", "a=7x11x13x17 b=7x11x13x17", NULL},

@@ -39,6 +39,12 @@ static const struct call_port bwd_out[] = {
     {"dbeta", "C", CALL_F32, 0, "gradient of beta"},
     {"dr", "HWNC", CALL_F32, 0, "gradient of r"},
 };
+#define APPLY_IN                                                                           \
+    {"x", "HWNC", CALL_F32, 0, "the forward input"}, {"gamma", "C", CALL_F32, 0, "scale"}, \
+    {"beta", "C", CALL_F32, 0, "shift"}, {"mean", "C", CALL_F32, 0, "the forward mean"},   \
+    {"rstd", "C", CALL_F32, 0, "the forward rstd"}
+static const struct call_port apply_in[] = {APPLY_IN};
+static const struct call_port add_apply_in[] = {APPLY_IN, {"r", "HWNC", CALL_F32, 0, "residual, shaped as x"}};
 static const struct call_port eval_out[] = {{"y", "HWNC", CALL_F32, 0, "output, shaped as x"}};
 
 enum mode { PLAIN, RELU, ADD_RELU };
@@ -135,6 +141,11 @@ static enum rote_status prepare_bwd(struct op_inst *inst)
                    (const char *const[]){"batchnorm_bwd_sums", "batchnorm_bwd_merge", "batchnorm_bwd_apply", NULL});
 }
 
+static enum rote_status prepare_apply(struct op_inst *inst)
+{
+    return prepare(inst, (const char *const[]){"batchnorm_apply", NULL});
+}
+
 static enum rote_status prepare_eval(struct op_inst *inst)
 {
     return prepare(inst, (const char *const[]){"batchnorm_eval__plain", NULL});
@@ -190,6 +201,14 @@ out:
     return st;
 }
 
+static enum rote_status enqueue_apply(struct op_inst *inst)
+{
+    struct grids g = grids_of(inst);
+    struct rt_mem **in = inst->in;
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmlii", in[0], in[1], in[2], in[3], in[4],
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.mode);
+}
+
 static enum rote_status enqueue_eval(struct op_inst *inst)
 {
     struct grids g = grids_of(inst);
@@ -210,6 +229,7 @@ static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *st
 
 static const struct op_variant plain_fwd = {.name = "plain", .prepare = prepare_fwd, .enqueue = enqueue_fwd};
 static const struct op_variant plain_bwd = {.name = "plain", .prepare = prepare_bwd, .enqueue = enqueue_bwd};
+static const struct op_variant plain_apply = {.name = "plain", .prepare = prepare_apply, .enqueue = enqueue_apply};
 static const struct op_variant plain_eval = {.name = "plain", .prepare = prepare_eval, .enqueue = enqueue_eval};
 
 static double length(const struct call *c)
@@ -226,46 +246,68 @@ static double length(const struct call *c)
 #define BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x,
 #define RELU_BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x " beta=" c,
 #define ADD_BWD_CASE(x, c) "x=" x " gamma=" c " mean=" c " rstd=" c " dy=" x " y=" x,
+#define APPLY_CASE(x, c) "x=" x " gamma=" c " beta=" c " mean=" c " rstd=" c,
+#define ADD_APPLY_CASE(x, c) "x=" x " gamma=" c " beta=" c " mean=" c " rstd=" c " r=" x,
 #define EVAL_CASE "x=1x1x1x3 gamma=3 beta=3 running_mean=3 running_var=3",
 #define ATTRS attrs, (int)COUNT_OF(attrs)
 
+static const char *const over_x[] = {"y=x", NULL}, *const over_x_r[] = {"y=x", "y=r", NULL};
+static const char *const over_dy[] = {"dx=dy", "dx=x", NULL}, *const over_dy_y[] = {"dr=dy", "dx=y", "dx=x", NULL};
+
 /* `v` is the normalised value, `tail` what a mode makes of it. */
-#define FWD_DEF(name, in, n_in, tail, cases_of)                                                   \
+#define FWD_DEF(name, in, n_in, tail, places, cases_of)                                           \
     {                                                                                             \
         .sig = {#name "_fwd", in, fwd_out, n_in, 5, ATTRS},                                       \
         .text = "y = " tail ", v = (x - mean) * rstd * gamma + beta, mean and rstd of this batch", \
         .infer = infer_fwd, .ref = ref_##name##_fwd,                                              \
         .variants = (const struct op_variant *const[]){&plain_fwd, NULL},                         \
-        .grads = (const char *const[]){#name "_bwd", NULL},                                       \
+        .grads = (const char *const[]){#name "_bwd", NULL}, .in_place = places,                   \
+        .again = #name "_apply",                                                                  \
         .fill = fill, .length = length, .tolerance = 8,                                           \
         .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
     }
-#define BWD_DEF(name, in, n_in, n_out, cases_of)                                                  \
+#define BWD_DEF(name, in, n_in, n_out, places, cases_of)                                          \
     {                                                                                             \
         .sig = {#name "_bwd", in, bwd_out, n_in, n_out, ATTRS},                                   \
         .text = "the gradients of " #name "_fwd",                                                 \
-        .infer = infer, .ref = ref_##name##_bwd,                                                  \
+        .infer = infer, .ref = ref_##name##_bwd, .in_place = places,                              \
         .variants = (const struct op_variant *const[]){&plain_bwd, NULL},                         \
         .fill = fill, .length = length, .tolerance = 8,                                           \
         .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
     }
-#define EVAL_DEF(name, in, n_in, tail, cases_of, more_cases)                                      \
+#define APPLY_DEF(name, in, n_in, tail, places, cases_of)                                         \
+    {                                                                                             \
+        .sig = {#name "_apply", in, eval_out, n_in, 1, NULL, 0},                                  \
+        .text = "y = " tail ", v = (x - mean) * rstd * gamma + beta: y of " #name "_fwd again",   \
+        .infer = infer, .ref = ref_##name##_apply, .in_place = places,                            \
+        .variants = (const struct op_variant *const[]){&plain_apply, NULL},                       \
+        .fill = fill, .tolerance = 8,                                                             \
+        .cases = (const char *const[]){CASES(cases_of) NULL},                                     \
+    }
+#define EVAL_DEF(name, in, n_in, tail, places, cases_of, more_cases)                              \
     {                                                                                             \
         .sig = {#name "_eval", in, eval_out, n_in, 1, ATTRS},                                     \
         .text = "y = " tail ", v = (x - running_mean) / sqrt(running_var + eps) * gamma + beta",  \
-        .infer = infer, .ref = ref_##name##_eval,                                                 \
+        .infer = infer, .ref = ref_##name##_eval, .in_place = places,                             \
         .variants = (const struct op_variant *const[]){&plain_eval, NULL},                        \
         .fill = fill, .tolerance = 8,                                                             \
         .cases = (const char *const[]){CASES(cases_of) more_cases NULL},                          \
     }
 
-const struct op_def op_batchnorm_fwd = FWD_DEF(batchnorm, fwd_in, 5, "v", FWD_CASE);
-const struct op_def op_batchnorm_bwd = BWD_DEF(batchnorm, bwd_in, 5, 3, BWD_CASE);
-const struct op_def op_batchnorm_eval = EVAL_DEF(batchnorm, fwd_in, 5, "v", FWD_CASE, EVAL_CASE);
-const struct op_def op_batchnorm_relu_fwd = FWD_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", FWD_CASE);
-const struct op_def op_batchnorm_relu_bwd = BWD_DEF(batchnorm_relu, relu_bwd_in, 6, 3, RELU_BWD_CASE);
-const struct op_def op_batchnorm_relu_eval = EVAL_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", FWD_CASE, EVAL_CASE);
-const struct op_def op_batchnorm_add_relu_fwd = FWD_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", ADD_FWD_CASE);
-const struct op_def op_batchnorm_add_relu_bwd = BWD_DEF(batchnorm_add_relu, add_bwd_in, 6, 4, ADD_BWD_CASE);
+const struct op_def op_batchnorm_fwd = FWD_DEF(batchnorm, fwd_in, 5, "v", over_x, FWD_CASE);
+const struct op_def op_batchnorm_bwd = BWD_DEF(batchnorm, bwd_in, 5, 3, over_dy, BWD_CASE);
+const struct op_def op_batchnorm_eval = EVAL_DEF(batchnorm, fwd_in, 5, "v", over_x, FWD_CASE, EVAL_CASE);
+const struct op_def op_batchnorm_relu_fwd = FWD_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", over_x, FWD_CASE);
+const struct op_def op_batchnorm_relu_bwd = BWD_DEF(batchnorm_relu, relu_bwd_in, 6, 3, over_dy, RELU_BWD_CASE);
+const struct op_def op_batchnorm_relu_eval =
+    EVAL_DEF(batchnorm_relu, fwd_in, 5, "max(v, 0)", over_x, FWD_CASE, EVAL_CASE);
+const struct op_def op_batchnorm_add_relu_fwd =
+    FWD_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", over_x_r, ADD_FWD_CASE);
+const struct op_def op_batchnorm_add_relu_bwd =
+    BWD_DEF(batchnorm_add_relu, add_bwd_in, 6, 4, over_dy_y, ADD_BWD_CASE);
 const struct op_def op_batchnorm_add_relu_eval =
-    EVAL_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", ADD_FWD_CASE, );
+    EVAL_DEF(batchnorm_add_relu, add_fwd_in, 6, "max(v + r, 0)", over_x_r, ADD_FWD_CASE, );
+const struct op_def op_batchnorm_apply = APPLY_DEF(batchnorm, apply_in, 5, "v", over_x, APPLY_CASE);
+const struct op_def op_batchnorm_relu_apply = APPLY_DEF(batchnorm_relu, apply_in, 5, "max(v, 0)", over_x, APPLY_CASE);
+const struct op_def op_batchnorm_add_relu_apply =
+    APPLY_DEF(batchnorm_add_relu, add_apply_in, 6, "max(v + r, 0)", over_x_r, ADD_APPLY_CASE);

@@ -51,6 +51,12 @@ static int samples_of(const struct op_inst *inst)
     return rt_facts_of(inst->dev)->cls == RT_CPU && inst->call.out[0].dim[3] <= 4 ? 16 : 1;
 }
 
+/* Rows of the image a work-item: draws are made once for all of them. */
+static int rows_of(const struct op_inst *inst)
+{
+    return rt_facts_of(inst->dev)->cls == RT_CPU ? 4 : 1;
+}
+
 static size_t blocks(const struct op_inst *inst)
 {
     int64_t samples = samples_of(inst);
@@ -68,8 +74,8 @@ static enum rote_status prepare(struct op_inst *inst)
 {
     char name[64], options[64];
     snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
-    snprintf(options, sizeof options, "-DSAMPLES=%d -DCOLUMNS=%d -DCHANNELS=%lld", samples_of(inst),
-             samples_of(inst), (long long)inst->call.out[0].dim[3]);
+    snprintf(options, sizeof options, "-DVEC=%d -DSAMPLES=%d -DROWS=%d -DCHANNELS=%lld", op_vec(inst, INT32_MAX),
+             samples_of(inst), rows_of(inst), (long long)inst->call.out[0].dim[3]);
     return rt_kernel_new(inst->dev, "gather", name, options, &inst->kernel[0]);
 }
 
@@ -77,7 +83,7 @@ static enum rote_status enqueue_bytes(struct op_inst *inst)
 {
     const struct call *c = &inst->call;
     const int64_t *d = c->out[0].dim;
-    size_t global[2] = {blocks(inst), (size_t)d[0]};
+    size_t rows = (size_t)rows_of(inst), global[2] = {blocks(inst), ((size_t)d[0] + rows - 1) / rows};
     uint64_t seed = (uint64_t)call_int(c, "seed");
     struct rt_mem **in = inst->in, **o = inst->out;
     return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiuuiiif", in[0], in[1], in[2], in[3], o[0], o[1],
@@ -145,6 +151,10 @@ const struct op_def op_gather = {
                                    SHAPES("31", "28x28", "1", "40") " batch=33 count=40 offset=2 augment=1 crop=4 "
                                                                     "flip=1 cutout=9 epoch=3 seed=99",
                                    SHAPES("33", "32x31", "3", "33") " batch=17 count=33 augment=1 crop=3 seed=-7",
+                                   SHAPES("9", "6x40", "3", "50") " batch=50 count=49 augment=1 crop=5 flip=1 cutout=7 "
+                                                                  "seed=4",
+                                   SHAPES("4", "6x7", "5", "9") " batch=9 count=9 augment=1 crop=2 flip=1 cutout=3",
+                                   SHAPES("5", "3x70", "4", "18") " batch=18 count=18 augment=1 crop=80 flip=1",
                                    SHAPES("13", "1x63", "2", "13") " batch=13 count=13 augment=1 flip=1 cutout=8 "
                                                                    "cutout_p=0.5",
                                    NULL},

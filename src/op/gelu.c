@@ -31,6 +31,7 @@ const struct op_def op_gelu_fwd = {
     .ref = ref_gelu_fwd,
     .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
     .grads = (const char *const[]){"gelu_bwd", NULL},
+    .in_place = (const char *const[]){"y=x", NULL},
     .cases = (const char *const[]){"x=1x1x1x1", "x=1x2x3x5", "x=3x5x7x31", "x=2x2x2x32", "x=1x1x63x65", "x=4x4x33x64",
                                    "x=7x11x13x17", NULL},
 };
@@ -41,6 +42,7 @@ const struct op_def op_gelu_bwd = {
     .infer = elementwise_infer,
     .tolerance = 4,
     .ref = ref_gelu_bwd,
+    .in_place = (const char *const[]){"dx=dy", "dx=x", NULL},
     .variants = (const struct op_variant *const[]){&plain_bwd, NULL},
     .cases = (const char *const[]){"x=1x1x1x1 dy=1x1x1x1", "x=1x2x3x5 dy=1x2x3x5", "x=3x5x7x31 dy=3x5x7x31",
                                    "x=2x2x2x32 dy=2x2x2x32", "x=1x1x63x65 dy=1x1x63x65", "x=7x11x13x17 dy=7x11x13x17",

@@ -48,6 +48,7 @@ static const struct call_port bwd_out[] = {
     {"dx", "ND", CALL_F32, 0, "gradient for the features"},
 };
 static const struct call_attr bwd_attrs[] = {
+    {"batch", ATTR_INT, 0, 0, INT32_MAX, false, NULL, "samples that gradients are the mean over; 0: those given"},
     {"lambda_scale", ATTR_FLOAT, 1, 0, 1e30, true, NULL, "factor on the regularisers' gradients"},
 };
 
@@ -168,12 +169,14 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     enum rote_status st = ROTE_OK;
     struct cut k = cut_of(inst);
     struct rt_mem **in = inst->in, **out = inst->out;
+    int mean_over = call_int(&inst->call, "batch") ? (int)call_int(&inst->call, "batch") : (int)k.N;
     uint64_t scratch_at = (uint64_t)(k.N * k.D), sums_at = scratch_at + (uint64_t)(k.items * k.scratch);
     size_t features = (size_t)scratch_at, local = op_group_1d(inst), items = (size_t)k.items, one = 1;
     TRY(rt_run(inst->kernel[0], 1, &features, &local, "mmii", in[0], inst->workspace, (int)k.N, (int)k.D));
-    TRY(rt_run(inst->kernel[1], 1, &items, &one, "mmmmmmmmmmmllliiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
+    TRY(rt_run(inst->kernel[1], 1, &items, &one, "mmmmmmmmmmmllliiiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
                in[6], in[7], inst->workspace, out[0], out[1], scratch_at, (uint64_t)k.scratch, sums_at, k.sums > 0,
-               (int)k.N, (int)k.D, (int)k.T, (int)k.M, (int)k.columns, call_float(&inst->call, "lambda_scale")));
+               (int)k.N, mean_over, (int)k.D, (int)k.T, (int)k.M, (int)k.columns,
+               call_float(&inst->call, "lambda_scale")));
     if (k.sums)
         TRY(rt_run(inst->kernel[2], 1, &features, &local, "mmlil", inst->workspace, out[2], sums_at, (int)k.items,
                    (uint64_t)features));
@@ -306,7 +309,7 @@ const struct op_def op_head_large_fwd = {
         .tolerance = 16, .flops = flops,                                                                   \
         .cases = (const char *const[]){BWD("1", "1", "2", "1"), BWD("3", "5", "12", "6"),                  \
                                        BWD("13", "33", "402", "6") " lambda_scale=0.25",                   \
-                                       BWD("7", "129", "1300", "1"), BWD("65", "31", "390", "2"),          \
+                                       BWD("7", "129", "1300", "1") " batch=20", BWD("65", "31", "390", "2"),          \
                                        BWD("33", "64", "3072", "12"), BWD("5", "63", "16385", "1"), NULL}, \
     }
 

@@ -18,6 +18,7 @@ static const struct call_port out_ports[] = {
 static const struct call_attr attrs[] = {
     {"split", ATTR_INT, 0, 0, 255, true, NULL, "0 training, 1 held-out: other random labels"},
     {"epoch", ATTR_INT, 0, 0, INT32_MAX - 1, true, NULL, "for heads whose labels are drawn each epoch"},
+    {"batch", ATTR_INT, 0, 0, INT32_MAX, false, NULL, "samples that gradients are the mean over; 0: those given"},
     {"lambda_scale", ATTR_FLOAT, 1, 0, 1e30, true, NULL, "factor on the regularisers' gradients"},
 };
 
@@ -51,8 +52,9 @@ static enum rote_status enqueue(struct op_inst *inst)
     struct rt_mem **in = inst->in, **out = inst->out;
     int N = (int)c->in[0].dim[0], T = (int)c->in[0].dim[1], M = (int)c->in[4].dim[0];
     size_t global[2] = {(size_t)M, (size_t)N};
+    int mean_over = call_int(c, "batch") ? (int)call_int(c, "batch") : N;
     return rt_run(inst->kernel[0], 2, global, NULL, "mmmmmmmmmiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
-                  out[0], out[1], out[2], N, T, M, (int)call_int(c, "split"), (int)call_int(c, "epoch"),
+                  out[0], out[1], out[2], mean_over, T, M, (int)call_int(c, "split"), (int)call_int(c, "epoch"),
                   call_float(c, "lambda_scale"));
 }
 
@@ -124,5 +126,5 @@ const struct op_def op_head_loss = {
     .flops = flops,
     .cases = (const char *const[]){CASE("1", "2", "1"), CASE("33", "60", "6"), CASE("7", "24", "12") " epoch=4",
                                    CASE("65", "62", "2") " split=1", CASE("13", "660", "6") " lambda_scale=0.25",
-                                   CASE("5", "1000", "1"), NULL},
+                                   CASE("5", "1000", "1") " batch=20", NULL},
 };

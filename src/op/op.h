@@ -44,6 +44,12 @@ struct op_def {
     const struct op_variant *const *variants;
     /* Backward operators, by name, NULL-terminated; NULL: no gradient. */
     const char *const *grads;
+    /* "dx=dy": output dx may be written over input dy, where nobody reads that any more: every
+     * element is read before its place is written. NULL-terminated; NULL: none. */
+    const char *const *in_place;
+    /* The operator that gives output 0 once more, the same bits, from tensors of this call, bound
+     * by port names; cheap, so that the output need not be kept. NULL: none. */
+    const char *again;
     /* Length of the longest sum behind an output element, for the tolerance
      * c·sqrt(length)·eps relative to max(|ref|, rms(ref)). NULL: 1. */
     double (*length)(const struct call *c);

@@ -161,10 +161,64 @@ static enum rote_status run_avg_bwd(struct op_inst *inst)
     return rt_run(inst->kernel[0], 2, global, NULL, "mmiiiiiiiiiiii", inst->in[0], inst->out[0], WINDOW_ARGS(w));
 }
 
-static enum rote_status run_global(struct op_inst *inst)
+/* How the mean over all pixels is shared among work-items: each adds up `sums` vectors, a page
+ * of memory on CPUs, over one of `parts` shares of the pixels. */
+struct global_split {
+    int vec, sums, spans, parts;
+};
+
+static struct global_split split_of(const struct op_inst *inst)
+{
+    const int64_t *x = inst->call.in[0].dim;
+    bool cpu = rt_facts_of(inst->dev)->cls == RT_CPU;
+    int64_t run = x[2] * x[3], pixels = x[0] * x[1], items = cpu ? 16 : 4096;
+    struct global_split s = {.vec = op_vec(inst, run), .sums = cpu ? 1024 / op_vec(inst, run) : 1};
+    int64_t wide = (int64_t)s.vec * s.sums, spans = (run + wide - 1) / wide, parts = (items + spans - 1) / spans;
+    int64_t most = pixels / 8 > 1 ? pixels / 8 : 1;
+    s.spans = (int)spans;
+    s.parts = (int)(parts < most ? parts : most);
+    return s;
+}
+
+static enum rote_status prepare_global_fwd(struct op_inst *inst)
+{
+    enum rote_status st = ROTE_OK;
+    const int64_t *x = inst->call.in[0].dim;
+    char options[32];
+    struct global_split s = split_of(inst);
+    if (x[2] * x[3] > INT32_MAX)
+        return base_error(ROTE_EUNSUPPORTED, "globalpool_fwd: more than 2^31 - 1 values in a pixel");
+    snprintf(options, sizeof options, "-DVEC=%d -DSUMS=%d", s.vec, s.sums);
+    TRY(rt_kernel_new(inst->dev, "pool", "globalpool_fwd__plain", options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "pool", "globalpool_merge", options, &inst->kernel[1]));
+    inst->workspace_bytes = s.parts > 1 ? 4 * (uint64_t)s.parts * (uint64_t)(x[2] * x[3]) : 0;
+out:
+    return st;
+}
+
+static enum rote_status run_global_fwd(struct op_inst *inst)
+{
+    enum rote_status st = ROTE_OK;
+    static const size_t one[2] = {1, 1}; /* some keep a whole group's private arrays on the stack */
+    const int64_t *x = inst->call.in[0].dim;
+    struct global_split s = split_of(inst);
+    int run = (int)(x[2] * x[3]), pixels = (int)(x[0] * x[1]);
+    size_t global[2] = {(size_t)s.spans, (size_t)s.parts};
+    const size_t *local = rt_facts_of(inst->dev)->cls == RT_CPU ? one : NULL;
+    TRY(rt_run(inst->kernel[0], 2, global, local, "mmiiif", inst->in[0], s.parts > 1 ? inst->workspace : inst->out[0],
+               run, pixels, s.parts, s.parts > 1 ? 1.0 : (double)pixels));
+    if (s.parts == 1)
+        goto out;
+    grid(inst->call.out[0].dim, global);
+    TRY(rt_run(inst->kernel[1], 2, global, NULL, "mmiiii", inst->workspace, inst->out[0], SPAN, run, pixels, s.parts));
+out:
+    return st;
+}
+
+static enum rote_status run_global_bwd(struct op_inst *inst)
 {
     const struct call *c = &inst->call;
-    const int64_t *x = c->in[c->sig->n_in - 1].dim; /* of x in both passes */
+    const int64_t *x = c->in[1].dim;
     size_t global[2];
     grid(c->out[0].dim, global);
     return rt_run(inst->kernel[0], 2, global, NULL, "mmiii", inst->in[0], inst->out[0], SPAN, (int)(x[2] * x[3]),
@@ -175,7 +229,9 @@ static const struct op_variant max_fwd = {.name = "plain", .prepare = prepare, .
 static const struct op_variant max_bwd = {.name = "plain", .prepare = prepare, .enqueue = run_max_bwd};
 static const struct op_variant avg_fwd = {.name = "plain", .prepare = prepare, .enqueue = run_avg_fwd};
 static const struct op_variant avg_bwd = {.name = "plain", .prepare = prepare, .enqueue = run_avg_bwd};
-static const struct op_variant global_any = {.name = "plain", .prepare = prepare, .enqueue = run_global};
+static const struct op_variant global_fwd = {
+    .name = "plain", .prepare = prepare_global_fwd, .enqueue = run_global_fwd};
+static const struct op_variant global_bwd = {.name = "plain", .prepare = prepare, .enqueue = run_global_bwd};
 
 static double window_length(const struct call *c)
 {
@@ -270,11 +326,12 @@ const struct op_def op_globalpool_fwd = {
     .text = "y[n,c] = mean over h,w of x[h,w,n,c]",
     .infer = infer_global_fwd,
     .ref = ref_globalpool_fwd,
-    .variants = (const struct op_variant *const[]){&global_any, NULL},
+    .variants = (const struct op_variant *const[]){&global_fwd, NULL},
     .grads = (const char *const[]){"globalpool_bwd", NULL},
     .length = image_length,
     .tolerance = 4,
-    .cases = (const char *const[]){"x=1x1x1x1", "x=4x4x3x5", "x=7x7x2x31", "x=8x8x1x65", "x=1x63x5x2", NULL},
+    .cases = (const char *const[]){"x=1x1x1x1", "x=4x4x3x5", "x=7x7x2x31", "x=8x8x1x65", "x=1x63x5x2",
+                                   "x=7x9x16x64", "x=3x5x33x65", "x=13x17x3x1", NULL},
 };
 
 const struct op_def op_globalpool_bwd = {
@@ -282,7 +339,7 @@ const struct op_def op_globalpool_bwd = {
     .text = "dx = dy / (H * W)",
     .infer = infer_global_bwd,
     .ref = ref_globalpool_bwd,
-    .variants = (const struct op_variant *const[]){&global_any, NULL},
+    .variants = (const struct op_variant *const[]){&global_bwd, NULL},
     .tolerance = 2,
     .cases = (const char *const[]){"dy=1x1x1x1 x=1x1x1x1", "dy=1x1x3x5 x=4x4x3x5", "dy=1x1x2x31 x=7x7x2x31",
                                    "dy=1x1x1x65 x=8x8x1x65", "dy=1x1x5x2 x=1x63x5x2", NULL},

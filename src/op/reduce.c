@@ -2,7 +2,7 @@
 #include "op/reduce_rows.h"
 #include "ref/ref.h"
 
-static int parts_of(int64_t rows)
+int reduce_rows_parts(int64_t rows)
 {
     return rows < 64 ? 1 : rows < 4096 ? 8 : 64;
 }
@@ -14,7 +14,7 @@ enum rote_status reduce_rows_prepare(struct op_inst *inst, int64_t rows, int64_t
     op_vec_options(inst, columns, options);
     TRY(rt_kernel_new(inst->dev, "reduce", "reduce_rows_part", options, &inst->kernel[0]));
     TRY(rt_kernel_new(inst->dev, "reduce", "reduce_rows_all", options, &inst->kernel[1]));
-    inst->workspace_bytes = 4 * (uint64_t)(parts_of(rows) * columns);
+    inst->workspace_bytes = 4 * (uint64_t)(reduce_rows_parts(rows) * columns);
 out:
     return st;
 }
@@ -22,7 +22,7 @@ out:
 enum rote_status reduce_rows_run(struct op_inst *inst, struct rt_mem *x, int64_t rows, int64_t columns)
 {
     enum rote_status st = ROTE_OK;
-    int parts = parts_of(rows);
+    int parts = reduce_rows_parts(rows);
     size_t vec = (size_t)op_vec(inst, columns), all = (size_t)columns;
     size_t global[2] = {(all + vec - 1) / vec, (size_t)parts};
     TRY(rt_run(inst->kernel[0], 2, global, NULL, "mmlii", x, inst->workspace, (uint64_t)rows, (int)columns, parts));

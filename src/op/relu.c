@@ -30,6 +30,7 @@ const struct op_def op_relu_fwd = {
     .ref = ref_relu_fwd,
     .variants = (const struct op_variant *const[]){&plain_fwd, NULL},
     .grads = (const char *const[]){"relu_bwd", NULL},
+    .in_place = (const char *const[]){"y=x", NULL},
     .cases = (const char *const[]){"x=1x1x1x1", "x=1x2x3x5", "x=3x5x7x31", "x=2x2x2x32", "x=1x1x63x65", "x=4x4x33x64",
                                    "x=7x11x13x17", NULL},
 };
@@ -39,6 +40,7 @@ const struct op_def op_relu_bwd = {
     .text = "dx = dy where y > 0, else 0",
     .infer = elementwise_infer,
     .ref = ref_relu_bwd,
+    .in_place = (const char *const[]){"dx=dy", "dx=y", NULL},
     .variants = (const struct op_variant *const[]){&plain_bwd, NULL},
     .cases = (const char *const[]){"y=1x1x1x1 dy=1x1x1x1", "y=1x2x3x5 dy=1x2x3x5", "y=3x5x7x31 dy=3x5x7x31",
                                    "y=2x2x2x32 dy=2x2x2x32", "y=1x1x63x65 dy=1x1x63x65", "y=7x11x13x17 dy=7x11x13x17",

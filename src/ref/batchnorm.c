@@ -81,6 +81,18 @@ static void eval(const struct call *c, void *const *in, void *const *out, enum m
     }
 }
 
+static void apply(const struct call *c, void *const *in, void *const *out, enum mode mode)
+{
+    const double *x = in[0], *gamma = in[1], *beta = in[2], *mean = in[3], *rstd = in[4];
+    const double *residual = mode == ADD_RELU ? in[5] : NULL;
+    double *y = out[0];
+    int64_t channels = c->in[0].dim[3];
+    for (int64_t i = 0; i < call_elements(&c->in[0]); i++) {
+        int64_t k = i % channels;
+        y[i] = finish((x[i] - mean[k]) * rstd[k] * gamma[k] + beta[k], residual, i, mode);
+    }
+}
+
 void ref_batchnorm_fwd(const struct call *c, void *const *in, void *const *out)
 {
     fwd(c, in, out, PLAIN);
@@ -89,6 +101,11 @@ void ref_batchnorm_fwd(const struct call *c, void *const *in, void *const *out)
 void ref_batchnorm_bwd(const struct call *c, void *const *in, void *const *out)
 {
     bwd(c, in, out, PLAIN);
+}
+
+void ref_batchnorm_apply(const struct call *c, void *const *in, void *const *out)
+{
+    apply(c, in, out, PLAIN);
 }
 
 void ref_batchnorm_eval(const struct call *c, void *const *in, void *const *out)
@@ -106,6 +123,11 @@ void ref_batchnorm_relu_bwd(const struct call *c, void *const *in, void *const *
     bwd(c, in, out, RELU);
 }
 
+void ref_batchnorm_relu_apply(const struct call *c, void *const *in, void *const *out)
+{
+    apply(c, in, out, RELU);
+}
+
 void ref_batchnorm_relu_eval(const struct call *c, void *const *in, void *const *out)
 {
     eval(c, in, out, RELU);
@@ -119,6 +141,11 @@ void ref_batchnorm_add_relu_fwd(const struct call *c, void *const *in, void *con
 void ref_batchnorm_add_relu_bwd(const struct call *c, void *const *in, void *const *out)
 {
     bwd(c, in, out, ADD_RELU);
+}
+
+void ref_batchnorm_add_relu_apply(const struct call *c, void *const *in, void *const *out)
+{
+    apply(c, in, out, ADD_RELU);
 }
 
 void ref_batchnorm_add_relu_eval(const struct call *c, void *const *in, void *const *out)

@@ -48,7 +48,7 @@ static void add_row(const struct call *c, void *const *in, int64_t n, int64_t m,
     const double *stats = (const double *)in[6] + 8 * i, *sm = (const double *)in[7] + 5 * i;
     struct ref_head_row r = row_of(c, in, head, n);
     struct ref_head_softmax s = {sm[0], sm[1], sm[2], sm[3], sm[4]};
-    double share = stats[7] / (double)N, scale = real[1] * (real[2] != 0 ? call_float(c, "lambda_scale") : 1);
+    double share = stats[7] / (double)(call_int(c, "batch") ? call_int(c, "batch") : N), scale = real[1] * (real[2] != 0 ? call_float(c, "lambda_scale") : 1);
     r.t = target[i];
     for (int64_t j = 0; j < r.K; j++) {
         double own, feature;

@@ -95,11 +95,12 @@ void ref_head_loss(const struct call *c, void *const *in, void *const *out)
     const int32_t *y = in[1], *id = in[2], *table = in[4];
     double *g_head = out[0], *g_feat = out[1], *stats_all = out[2];
     int64_t N = c->in[0].dim[0], T = c->in[0].dim[1], M = c->in[4].dim[0];
+    double mean_over = (double)(call_int(c, "batch") ? call_int(c, "batch") : N);
     for (int64_t n = 0; n < N; n++)
         for (int64_t m = 0; m < M; m++) {
             const int32_t *head = table + 8 * m;
             const double *real = real_all + 4 * m;
-            double share = weight[n] / (double)N;
+            double share = weight[n] / mean_over;
             int epoch = head[6] ? (int)call_int(c, "epoch") + 1 : 0;
             int64_t first = n * T + head[0];
             struct ref_head_row r = {.z = z_all + first, .K = head[1]};

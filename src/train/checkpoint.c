@@ -367,6 +367,9 @@ static enum rote_status check_config(const struct rote_run *t, const struct st_f
     if (c.batch != t->cfg.batch)
         FAIL(ROTE_ECONFIG, "%s was trained with batch %d, config.yaml says %d; set it back: steps are counted in batches",
              path, c.batch, t->cfg.batch);
+    if (c.micro_batch && c.micro_batch != t->cfg.micro_batch)
+        FAIL(ROTE_ECONFIG, "%s was trained in micro-batches of %d, config.yaml says %d; set it back: batch-norm "
+             "statistics depend on it", path, c.micro_batch, t->cfg.micro_batch);
     base_warn("config.yaml was changed since %s: the run goes on with what it says now", path);
 out:
     config_free(&c);

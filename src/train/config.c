@@ -1,6 +1,7 @@
 /* Loading, assigning, validating a run's configuration, and making its network. */
 #include "train/config.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "model/spec_yaml.h"
@@ -107,6 +108,27 @@ int64_t config_head_seed(const struct config *c, const struct config_head *h)
     return h->seed >= 0 ? h->seed : config_seed(c, c->seeds.labels);
 }
 
+enum rote_status config_memory_limit(const struct config *c, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    const char *text = c->memory.limit, *unit;
+    double number = 0;
+    int used = 0;
+    *bytes = UINT64_MAX;
+    if (!text)
+        return ROTE_OK;
+    if (sscanf(text, "%lf%n", &number, &used) != 1 || !(number > 0 && number < 1e15))
+        return base_error(ROTE_ECONFIG, "memory.limit \"%s\": write it as 512M or 1.5G (units K, M, G, T of 1024)", text);
+    unit = text[used] ? strchr(units, text[used]) : NULL;
+    if (text[used] && (!unit || text[used + 1]))
+        return base_error(ROTE_ECONFIG, "memory.limit \"%s\": '%s' is no unit; K, M, G and T are, of 1024", text,
+                          text + used);
+    for (const char *u = units; unit && u <= unit; u++)
+        number *= 1024;
+    *bytes = number < 1e18 ? (uint64_t)number : UINT64_MAX;
+    return ROTE_OK;
+}
+
 int config_head_labels(const struct config_head *h, int classes)
 {
     return h->n ? h->n : h->kind == CONFIG_HEAD_CLASS ? classes : 10;
@@ -192,11 +214,16 @@ enum rote_status config_validate(const struct config *c)
 {
     enum rote_status st = ROTE_OK;
     int networks = !!c->model + !!c->network + !!c->layers_count;
+    uint64_t limit;
     TRY(schema_check(&config_schema, c));
     if (networks > 1)
         FAIL(ROTE_ECONFIG, "give only one of model, network and layers");
     if (c->optimizer.nesterov && c->optimizer.kind == CONFIG_OPTIMIZER_SGD && c->optimizer.momentum == 0)
         FAIL(ROTE_ECONFIG, "optimizer.nesterov needs a momentum; set optimizer.momentum or nesterov: false");
+    TRY(config_memory_limit(c, &limit));
+    if (c->micro_batch && c->batch % c->micro_batch)
+        FAIL(ROTE_ECONFIG, "micro_batch %d does not divide batch %d; choose one that does, or 0", c->micro_batch,
+             c->batch);
     TRY(validate_data(c));
     TRY(validate_lr(c));
     TRY(validate_heads(c));

@@ -19,6 +19,8 @@ struct spec_entry;
     X(UNLIKELIHOOD, "unlikelihood") X(CONFUSION, "confusion") X(REVERSAL, "reversal") X(ENTROPY, "entropy")
 #define CONFIG_LAMBDA_SCHEDULES(X) X(CONSTANT, "constant") X(GANIN, "ganin")
 
+#define CONFIG_RECOMPUTES(X) X(AUTO, "auto") X(ON, "on") X(OFF, "off")
+
 #define CONFIG_MEMBER_DATA(name, text) CONFIG_DATA_##name,
 #define CONFIG_MEMBER_LAYOUT(name, text) CONFIG_LAYOUT_##name,
 #define CONFIG_MEMBER_OPTIMIZER(name, text) CONFIG_OPTIMIZER_##name,
@@ -26,12 +28,14 @@ struct spec_entry;
 #define CONFIG_MEMBER_HEAD(name, text) CONFIG_HEAD_##name,
 #define CONFIG_MEMBER_LOSS(name, text) CONFIG_LOSS_##name,
 #define CONFIG_MEMBER_LAMBDA(name, text) CONFIG_LAMBDA_##name,
+#define CONFIG_MEMBER_RECOMPUTE(name, text) CONFIG_RECOMPUTE_##name,
 enum config_data_kind { CONFIG_DATA_KINDS(CONFIG_MEMBER_DATA) };
 enum config_layout { CONFIG_LAYOUTS(CONFIG_MEMBER_LAYOUT) };
 enum config_optimizer_kind { CONFIG_OPTIMIZERS(CONFIG_MEMBER_OPTIMIZER) };
 enum config_lr_schedule { CONFIG_LR_SCHEDULES(CONFIG_MEMBER_LR) };
 enum config_head_kind { CONFIG_HEAD_KINDS(CONFIG_MEMBER_HEAD) };
 enum config_head_loss { CONFIG_HEAD_LOSSES(CONFIG_MEMBER_LOSS) };
+enum config_recompute { CONFIG_RECOMPUTES(CONFIG_MEMBER_RECOMPUTE) };
 enum config_lambda_schedule { CONFIG_LAMBDA_SCHEDULES(CONFIG_MEMBER_LAMBDA) };
 
 struct config_data {
@@ -85,6 +89,11 @@ struct config_head {
     int line;     /* in config.source; 0: not from a file */
 };
 
+struct config_memory {
+    char *limit; /* "512M"; NULL: what the device has */
+    enum config_recompute recompute;
+};
+
 struct config_control {
     bool enabled;
     int every; /* epochs */
@@ -97,6 +106,8 @@ struct config {
     unsigned layers_count;
     struct config_data data;
     int batch, epochs;
+    int micro_batch; /* samples that are computed at a time; 0: as many of the batch as fit */
+    struct config_memory memory;
     int64_t seed;
     struct config_seeds seeds;
     char *device;  /* NULL: the default device */
@@ -140,6 +151,8 @@ enum rote_status config_inline_network(struct config *c);
 /* seeds.x or, where that is -1, the run's seed: `config_seed(c, c->seeds.order)`. */
 int64_t config_seed(const struct config *c, int64_t own);
 int64_t config_head_seed(const struct config *c, const struct config_head *h);
+/* memory.limit in bytes, UINT64_MAX where there is none. */
+enum rote_status config_memory_limit(const struct config *c, uint64_t *bytes);
 /* Labels of a head; `classes` is the data set's number. */
 int config_head_labels(const struct config_head *h, int classes);
 

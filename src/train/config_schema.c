@@ -20,6 +20,7 @@
 #define PAIR_HEAD(name, text) {text, CONFIG_HEAD_##name},
 #define PAIR_LOSS(name, text) {text, CONFIG_LOSS_##name},
 #define PAIR_LAMBDA(name, text) {text, CONFIG_LAMBDA_##name},
+#define PAIR_RECOMPUTE(name, text) {text, CONFIG_RECOMPUTE_##name},
 static const cyaml_strval_t data_kinds[] = {CONFIG_DATA_KINDS(PAIR_DATA)};
 static const cyaml_strval_t layouts[] = {CONFIG_LAYOUTS(PAIR_LAYOUT)};
 static const cyaml_strval_t optimizers[] = {CONFIG_OPTIMIZERS(PAIR_OPTIMIZER)};
@@ -27,6 +28,7 @@ static const cyaml_strval_t lr_schedules[] = {CONFIG_LR_SCHEDULES(PAIR_LR)};
 static const cyaml_strval_t head_kinds[] = {CONFIG_HEAD_KINDS(PAIR_HEAD)};
 static const cyaml_strval_t head_losses[] = {CONFIG_HEAD_LOSSES(PAIR_LOSS)};
 static const cyaml_strval_t lambda_schedules[] = {CONFIG_LAMBDA_SCHEDULES(PAIR_LAMBDA)};
+static const cyaml_strval_t recomputes[] = {CONFIG_RECOMPUTES(PAIR_RECOMPUTE)};
 
 static const cyaml_schema_field_t data_fields[] = {
     ENUM(config_data, kind, data_kinds), TEXT(config_data, path),         TEXT(config_data, train_images),
@@ -83,6 +85,9 @@ static const cyaml_schema_field_t head_fields[] = {
 static const struct cyaml_schema_value head_entry = {
     CYAML_VALUE_MAPPING(CYAML_FLAG_DEFAULT, struct config_head, head_fields)};
 
+static const cyaml_schema_field_t memory_fields[] = {
+    TEXT(config_memory, limit), ENUM(config_memory, recompute, recomputes), CYAML_FIELD_END};
+
 static const cyaml_schema_field_t control_fields[] = {
     BOOL(config_control, enabled), INT(config_control, every), CYAML_FIELD_END};
 
@@ -93,6 +98,8 @@ static const cyaml_schema_field_t config_fields[] = {
                          CYAML_UNLIMITED),
     MAP(data, data_fields),
     INT(config, batch),
+    INT(config, micro_batch),
+    MAP(memory, memory_fields),
     INT(config, epochs),
     INT(config, seed),
     MAP(seeds, seeds_fields),
@@ -127,6 +134,7 @@ static const struct schema_bound bounds[] = {
     {"data.train_count", 1, COUNT_MAX, false, false},
     {"data.test_count", 1, COUNT_MAX, false, false},
     {"batch", 1, 1048576, false, false},
+    {"micro_batch", 0, 1048576, false, false},
     {"epochs", 0, 1000000, false, false},
     {"seed", 0, SEED_MAX, false, false},
     {"seeds.init", -1, SEED_MAX, false, false},
@@ -200,6 +208,8 @@ static const char defaults[] =
     "data: {kind: fashion-mnist, layout: nhwc, classes: 0, channels: 1, height: 28, width: 28,\n"
     "       train_count: 2000, test_count: 500}\n"
     "batch: 128\n"
+    "micro_batch: 0\n"
+    "memory: {recompute: auto}\n"
     "epochs: 10\n"
     "seed: 1\n"
     "seeds: {init: -1, order: -1, augment: -1, dropout: -1, labels: -1, noise: -1}\n"

@@ -38,7 +38,8 @@ struct rote_run {
     struct train_data mem;
     struct rt_mem *ledger;
     struct graph_arena arena;
-    uint64_t arena_bytes, predicted_bytes;
+    uint64_t arena_bytes, predicted_bytes, limit_bytes;
+    bool recompute; /* as memory.recompute came out */
     struct train_item item[MAX_ITEMS];
     int n_items;
     int64_t clean_count;    /* training samples in the evaluation's subset */
@@ -58,6 +59,11 @@ struct rote_run {
     struct runlog *log;
 };
 
+/* train_setup.c */
+/* Models and plans of cfg.micro_batch samples at a time, and their memory; `probes` false: with
+ * the class heads alone. ROTE_EDEVMEM: it does not fit. What was planned before is dropped. */
+enum rote_status train_plan(struct rote_run *t, bool probes);
+
 /* train_memory.c */
 enum rote_status train_list_memory(struct rote_run *t);
 enum rote_status train_allocate(struct rote_run *t);
@@ -65,6 +71,9 @@ enum rote_status train_upload(struct rote_run *t);
 /* Samples in the order of this epoch; -1: the order that the evaluated subset is the head of. */
 enum rote_status train_make_order(const struct rote_run *t, int64_t epoch, int32_t **out);
 enum rote_status train_load_order(struct rote_run *t, int64_t epoch);
+
+/* train_fit.c: models and plans, in as large a part of the batch at a time as fits */
+enum rote_status train_fit(struct rote_run *t);
 
 /* schedule.c: of step `step` counted from 0 */
 double schedule_lr(const struct config *c, int64_t step, int64_t steps_per_epoch);

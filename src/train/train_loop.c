@@ -12,10 +12,8 @@ void train_set_step(struct train_net *n, const struct rote_run *t, int64_t step)
 {
     struct graph *g = n->step->g;
     const struct config *c = &t->cfg;
-    int64_t epoch = step / t->steps_per_epoch, in_epoch = step % t->steps_per_epoch;
+    int64_t epoch = step / t->steps_per_epoch;
     graph_set_int(g, "epoch", epoch);
-    graph_set_int(g, "step", step);
-    graph_set_int(g, "offset", in_epoch * c->batch);
     graph_set_int(g, "count", t->data->train.count);
     graph_set_int(g, "augment", 1);
     graph_set_float(g, "lr", schedule_lr(c, step, t->steps_per_epoch));
@@ -90,11 +88,29 @@ out:
     return st;
 }
 
+/* The micro-batches in order, each with dropout masks of its own, then the optimiser. */
+static enum rote_status run_step(struct rote_run *t, struct train_net *n, int64_t step)
+{
+    enum rote_status st = ROTE_OK;
+    struct graph *g = n->step->g;
+    int64_t offset = step % t->steps_per_epoch * t->cfg.batch, parts = t->cfg.batch / t->cfg.micro_batch;
+    train_set_step(n, t, step);
+    for (int64_t i = 0; i < parts; i++) {
+        graph_set_int(g, "offset", offset + i * t->cfg.micro_batch);
+        graph_set_int(g, "step", step * parts + i);
+        graph_set_int(g, "first", i == 0);
+        TRY(graph_run(g, 0, n->step->n_micro));
+    }
+    graph_set_int(g, "step", step);
+    TRY(graph_run(g, n->step->n_micro, g->n_nodes));
+out:
+    return st;
+}
+
 static enum rote_status one_step(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
-    train_set_step(&t->net, t, t->step);
-    TRY(graph_run(t->net.step->g, 0, t->net.step->g->n_nodes));
+    TRY(run_step(t, &t->net, t->step));
     t->step++;
     t->measured_steps++;
 out:
@@ -131,8 +147,7 @@ static enum rote_status control_follows(struct rote_run *t, int64_t first, doubl
     if (!t->control.m || first / t->steps_per_epoch % t->cfg.control.every)
         return ROTE_OK;
     for (int64_t step = first; step < t->step; step++) {
-        train_set_step(&t->control, t, step);
-        TRY(graph_run(t->control.step->g, 0, t->control.step->g->n_nodes));
+        TRY(run_step(t, &t->control, step));
     }
     TRY(rt_finish(t->dev));
     *began = base_now();

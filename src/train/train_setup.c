@@ -78,21 +78,25 @@ static enum rote_status network(struct rote_run *t, struct spec **out)
     return config_spec(&t->cfg, d->channels, d->height, d->width, out);
 }
 
-static enum rote_status make_models(struct rote_run *t)
+static enum rote_status make_models(struct rote_run *t, bool probes)
 {
     enum rote_status st = ROTE_OK;
     struct model_head *heads = NULL, *random = NULL;
     struct spec *s = NULL;
     const struct data_set *d = t->data;
-    int n = (int)t->cfg.heads_count, n_random = 0;
-    TRY(base_alloc(&heads, (size_t)n, sizeof *heads));
-    TRY(base_alloc(&random, (size_t)n, sizeof *random));
-    for (int i = 0; i < n; i++) {
-        make_head(t, &t->cfg.heads[i], &heads[i]);
-        if (heads[i].kind == HEAD_CLASS && heads[i].n < d->classes)
-            FAIL(ROTE_ECONFIG, "head %s: n is %d, but the data has %d classes", heads[i].name, heads[i].n, d->classes);
-        if (heads[i].kind != HEAD_CLASS) {
-            random[n_random] = heads[i];
+    int n = 0, all = (int)t->cfg.heads_count, n_random = 0;
+    TRY(base_alloc(&heads, (size_t)all, sizeof *heads));
+    TRY(base_alloc(&random, (size_t)all, sizeof *random));
+    for (int i = 0; i < all; i++) {
+        struct model_head *h = &heads[n];
+        make_head(t, &t->cfg.heads[i], h);
+        if (h->kind == HEAD_CLASS && h->n < d->classes)
+            FAIL(ROTE_ECONFIG, "head %s: n is %d, but the data has %d classes", h->name, h->n, d->classes);
+        if (h->kind != HEAD_CLASS && !probes)
+            continue;
+        n++;
+        if (h->kind != HEAD_CLASS) {
+            random[n_random] = *h;
             random[n_random++].lambda = 0;
         }
     }
@@ -119,7 +123,7 @@ static struct model_plan_options step_options(const struct rote_run *t, bool con
     const struct config *c = &t->cfg;
     const struct config_optimizer *o = &c->optimizer;
     return (struct model_plan_options){
-        .batch = c->batch, .training = true, .floats = t->data->train.values, .data_count = t->data->train.count,
+        .batch = c->micro_batch, .whole_batch = c->batch, .recompute = t->recompute, .training = true, .floats = t->data->train.values, .data_count = t->data->train.count,
         .order_count = t->data->train.count, .crop = c->augment.crop, .flip = c->augment.flip,
         .cutout = c->augment.cutout, .cutout_p = c->augment.cutout_p,
         .optimizer = o->kind == CONFIG_OPTIMIZER_SGD ? OPTIMIZER_SGD : OPTIMIZER_ADAMW, .momentum = o->momentum,
@@ -143,17 +147,39 @@ out:
     return st;
 }
 
+static void net_free(struct train_net *n)
+{
+    model_plan_free(n->step);
+    model_plan_free(n->clean);
+    model_plan_free(n->test);
+    model_free(n->m);
+    n->step = n->clean = n->test = NULL;
+    n->m = NULL;
+}
+
+enum rote_status train_plan(struct rote_run *t, bool probes)
+{
+    enum rote_status st = ROTE_OK;
+    net_free(&t->net);
+    net_free(&t->control);
+    t->n_items = 0;
+    TRY(make_models(t, probes));
+    TRY(make_plans(t, &t->net, false));
+    if (t->control.m)
+        TRY(make_plans(t, &t->control, true));
+    TRY(train_list_memory(t));
+out:
+    return st;
+}
+
 static enum rote_status build(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
     TRY(config_inline_network(&t->cfg));
     TRY(config_validate(&t->cfg));
+    TRY(config_memory_limit(&t->cfg, &t->limit_bytes));
     TRY(prepare_data(t));
-    TRY(make_models(t));
-    TRY(make_plans(t, &t->net, false));
-    if (t->control.m)
-        TRY(make_plans(t, &t->control, true));
-    TRY(train_list_memory(t));
+    TRY(train_fit(t));
 out:
     return st;
 }
@@ -208,14 +234,6 @@ enum rote_status train_start(struct rote_run *t)
         TRY(rt_copy(t->net.ema, 0, t->net.m->params, 0, t->net.m->param_bytes));
 out:
     return st;
-}
-
-static void net_free(struct train_net *n)
-{
-    model_plan_free(n->step);
-    model_plan_free(n->clean);
-    model_plan_free(n->test);
-    model_free(n->m);
 }
 
 void train_free(struct rote_run *t)

@@ -94,8 +94,10 @@ def devices(folder):
     (folder / "icd").mkdir()
     fails(["platform"], "train", *SMALL, "--out", folder / "never", env={"OCL_ICD_VENDORS": str(folder / "icd")})
     fails(["MiB"], "train", *settings(data__kind="synthetic", data__height=224, data__width=224, model="wrn-28-10",
-                                      data__train_count=512, data__test_count=1, batch=512, epochs=1),
+                                      data__train_count=512, data__test_count=1, batch=512, micro_batch=512,
+                                      epochs=1),
           "--out", folder / "never")
+    fails(["micro-batches of 1:", "memory.limit is 1.0 MiB"], "train", *SMALL, "--memory", "1M", "--out", folder / "never")
     check(not (folder / "never").exists(), "a run folder was made for a run that could not start")
 
 

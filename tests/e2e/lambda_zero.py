@@ -1,5 +1,7 @@
 """With lambda = 0 the class head and the trunk are, bit for bit, those of a run without
 random heads: resnet18, shared and per-class heads at three depths, heads of many labels at two."""
+import json
+
 from e2e import check, checkpoint, main, rote, settings, tensors
 
 COMMON = settings(model="resnet18", data__kind="synthetic", data__height=16, data__width=16, data__channels=3,
@@ -33,6 +35,23 @@ def probes_change_nothing(folder):
     check(any(b"\0" * 8 not in v[2] for k, v in moved.items() if "optimizer.m1" in k), "nothing was trained")
 
 
+def probes_between_fused_layers(folder):
+    """A probe at a layer that is otherwise computed within the next one."""
+    small = [*COMMON, *settings(model="cnn", data__channels=1)]
+    rote("train", *small, "--set", "heads=[{name: class, kind: class}]", "--out", folder / "fused", "--quiet")
+    heads = "[{name: class, kind: class}" + "".join(
+        f", {{name: {at}, at: {at}, n: 3}}" for at in ("conv1", "relu1", "conv2", "linear")) + "]"
+    rote("train", *small, "--set", f"heads={heads}", "--out", folder / "apart", "--quiet")
+    operators = [{n["operator"] for n in json.loads(rote("plan", *small, "--set", f"heads={h}", "--json")[0])["nodes"]}
+                 for h in ("[{name: class, kind: class}]", heads)]
+    check("bias_relu_bwd" in operators[0] and "bias_relu_bwd" not in operators[1], "nothing was fused, or all still is")
+    fused, _ = trunk(folder / "fused")
+    apart, _ = trunk(folder / "apart")
+    check(len(fused) > 12, "few tensors")
+    for name, value in fused.items():
+        check(value == apart[name], f"{name} differs with probes attached")
+
+
 def lambda_changes_the_trunk(folder):
     """The same comparison must be able to fail."""
     for n in (10, 3000):
@@ -43,4 +62,4 @@ def lambda_changes_the_trunk(folder):
         check(alone["stem.weight"] != pushed["stem.weight"], f"lambda = 1 did not reach the stem, n = {n}")
 
 
-main(probes_change_nothing, lambda_changes_the_trunk)
+main(probes_change_nothing, probes_between_fused_layers, lambda_changes_the_trunk)

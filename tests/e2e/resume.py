@@ -12,6 +12,7 @@ KILLS = int(os.environ.get("ROTE_KILLS", "20"))
 COMMON = settings(data__kind="synthetic", data__train_count=2048, data__test_count=64, batch=16, epochs=4,
                   log_every=7, checkpoint_every=5, dropout=0.2, augment__crop=2, ema=0.95, rla_subset=64,
                   control__enabled="true", control__every=2,
+                  micro_batch=8,
                   heads="[{name: class, kind: class}, {name: a, lambda: 1, schedule: ganin}, "
                         "{name: b, per_class: true, n: 3}]")
 

@@ -172,8 +172,36 @@ static void compare_port(const struct harness_case *k, const struct op_variant *
     }
 }
 
-enum rote_status harness_check(struct rote_device *dev, const struct harness_case *k, const char *variant,
-                               void *const want[CALL_MAX_PORTS], struct harness_result *r)
+/* Outputs that lie in inputs: over[output] is the input, or -1. */
+static enum rote_status places(const struct call *c, int rule, int over[CALL_MAX_PORTS])
+{
+    const char *const *rules = op_def_of(c)->in_place;
+    bool taken[CALL_MAX_PORTS] = {false};
+    int count = 0;
+    for (int i = 0; i < CALL_MAX_PORTS; i++)
+        over[i] = -1;
+    while (rules && rules[count])
+        count++;
+    for (int i = 0; i < count; i++) {
+        char to[32] = "", from[32] = "";
+        int out = -1, in = -1;
+        if (sscanf(rules[i], "%31[^=]=%31s", to, from) == 2) {
+            out = call_out(c, to);
+            in = call_in(c, from);
+        }
+        if (out < 0 || in < 0 || op_bytes(&c->out[out]) != op_bytes(&c->in[in]) || !bound(c, in))
+            return base_error(ROTE_EINVAL, "the rule '%s' names no two ports of one size", rules[i]);
+        if ((rule != i && rule < count) || over[out] >= 0 || taken[in])
+            continue;
+        over[out] = in;
+        taken[in] = true;
+    }
+    return ROTE_OK;
+}
+
+static enum rote_status check(struct rote_device *dev, const struct harness_case *k, const char *variant,
+                              const int over[CALL_MAX_PORTS], void *const want[CALL_MAX_PORTS],
+                              struct harness_result *r)
 {
     enum rote_status st = ROTE_OK;
     const struct call *c = &k->call;
@@ -196,6 +224,8 @@ enum rote_status harness_check(struct rote_device *dev, const struct harness_cas
     }
     for (int i = 0; i < c->sig->n_out; i++) {
         int same = call_in(c, c->sig->out[i].name);
+        if (same < 0)
+            same = over[i];
         if (same >= 0) {
             inst->out[i] = inst->in[same];
             continue;
@@ -225,4 +255,21 @@ out:
         rt_mem_free(own[i]);
     base_free(got);
     return st;
+}
+
+enum rote_status harness_check(struct rote_device *dev, const struct harness_case *k, const char *variant,
+                               void *const want[CALL_MAX_PORTS], struct harness_result *r)
+{
+    int over[CALL_MAX_PORTS];
+    for (int i = 0; i < CALL_MAX_PORTS; i++)
+        over[i] = -1;
+    return check(dev, k, variant, over, want, r);
+}
+
+enum rote_status harness_check_in_place(struct rote_device *dev, const struct harness_case *k, const char *variant,
+                                        int rule, void *const want[CALL_MAX_PORTS], struct harness_result *r)
+{
+    int over[CALL_MAX_PORTS];
+    enum rote_status st = places(&k->call, rule, over);
+    return st ? st : check(dev, k, variant, over, want, r);
 }

@@ -25,6 +25,10 @@ void harness_outputs_free(void *out[CALL_MAX_PORTS]);
 /* Runs `variant` on poisoned outputs and compares every element with `want`. */
 enum rote_status harness_check(struct rote_device *dev, const struct harness_case *k, const char *variant,
                                void *const want[CALL_MAX_PORTS], struct harness_result *r);
+/* The same with outputs in the memory of inputs, by op_def.in_place: rule number `rule`
+ * alone, or, past the last, all that agree with each other. */
+enum rote_status harness_check_in_place(struct rote_device *dev, const struct harness_case *k, const char *variant,
+                                        int rule, void *const want[CALL_MAX_PORTS], struct harness_result *r);
 /* Finite differences of the oracle against the oracles of the backward operators,
  * all named in def->grads: greatest relative error, number of derivatives compared. */
 enum rote_status harness_gradient(const struct harness_case *k, double *error, int *compared);

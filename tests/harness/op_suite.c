@@ -27,9 +27,28 @@ static size_t variants_of(const struct op_def *def, const char *name[16])
 }
 
 struct tally {
-    int ran, left_out;
+    int ran, left_out, in_place;
     double worst;
 };
+
+/* Every rule of def->in_place, and all together. */
+static void check_in_place(const struct harness_case *k, const char *words, const char *variant,
+                           void *const want[CALL_MAX_PORTS], struct tally *tally)
+{
+    const struct op_def *def = op_def_of(&k->call);
+    int rules = 0;
+    while (def->in_place && def->in_place[rules])
+        rules++;
+    for (int i = 0; i < rules + (rules > 1); i++) {
+        struct harness_result r;
+        enum rote_status st = harness_check_in_place(dev, k, variant, i, want, &r);
+        const char *rule = i < rules ? def->in_place[i] : "all";
+        ck_assert_msg(!st, "%s/%s %s, in place %s: %s", def->sig.name, variant, words, rule, rote_error_detail());
+        ck_assert_msg(r.error <= 1, "%s/%s %s, in place %s: %.3g times the tolerance: %s", def->sig.name, variant,
+                      words, rule, r.error, r.where);
+        tally->in_place += r.ran;
+    }
+}
 
 static void check_case(const struct op_def *def, const char *words, const char *const *variant, size_t variants,
                        struct tally *tally)
@@ -54,6 +73,7 @@ static void check_case(const struct op_def *def, const char *words, const char *
             tally[v].left_out += !r.ran;
             if (r.error > tally[v].worst)
                 tally[v].worst = r.error;
+            check_in_place(&k, words, variant[v], want, &tally[v]);
         }
     }
     harness_outputs_free(want);
@@ -74,8 +94,8 @@ START_TEST(operator_matches_reference)
     for (const char *const *words = def->cases; *words; words++)
         check_case(def, *words, variant, variants, tally);
     for (size_t v = 0; v < variants; v++) {
-        printf("  %-24s %-10s %3d cases, %d not taken, worst %.3f of tolerance\n", def->sig.name, variant[v],
-               tally[v].ran, tally[v].left_out, tally[v].worst);
+        printf("  %-24s %-10s %3d cases, %d in place, %d not taken, worst %.3f of tolerance\n", def->sig.name,
+               variant[v], tally[v].ran, tally[v].in_place, tally[v].left_out, tally[v].worst);
         ck_assert_msg(tally[v].ran > 0 || most_work < 1e9, "%s/%s: no case was executed", def->sig.name, variant[v]);
         ck_assert_msg(strcmp(variant[v], "tile") || tally[v].left_out == 0, "%s/tile leaves cases to others",
                       def->sig.name);

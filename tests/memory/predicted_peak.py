@@ -16,7 +16,8 @@ def peaks(folder):
     cases = [("cnn", "pool1", []), ("resnet18", "block2.0", []), ("vgg11", "conv3", ["ema=0.99"]),
              ("wrn-16-4", "block1.0", ["optimizer.kind=adamw", "control.enabled=true"]), ("mlp", "relu1", []),
              ("tcn", "block2", []), ("cnn", "pool1", ["variant=clblast"]),
-             ("resnet20", "stem", [])]
+             ("resnet20", "stem", []), ("resnet20", "block1.0", ["micro_batch=4", "memory.recompute=on"]),
+             ("cnn", "pool1", ["micro_batch=8", "optimizer.kind=adamw", "control.enabled=true"])]
     for i, (model, at, extra) in enumerate(cases):
         out, count = folder / str(i), folder / f"{i}.count"
         flags = [*SMALL, "--set", f"model={model}", "--set", f"heads={HEADS % at}"]
@@ -30,6 +31,7 @@ def peaks(folder):
         check(plan["predicted_peak_bytes"] == peak == summary["peak_bytes"] == summary["predicted_peak_bytes"],
               f"{model}: planned {plan['predicted_peak_bytes']}, counted {peak}, summary {summary['peak_bytes']}")
         check(sum(i["bytes"] for i in plan["memory"]) == peak, f"{model}: the plan's list does not add up")
+        check(sum(i["bytes"] for i in plan["peak"]["live"]) <= plan["memory"][0]["bytes"], "more lives than the arena holds")
         if "variant=clblast" in extra:
             check(any(n["variant"] == "clblast" for n in plan["nodes"]), "no node runs by CLBlast")
         print(f"  {model:10} {peak:>12} bytes in {calls} buffers")

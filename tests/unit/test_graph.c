@@ -41,6 +41,8 @@ static struct spec *network(void)
     spec_add(s, "right", "avgpool", "act", "window=2");
     spec_add(s, "fit", "conv2d", "", "filters=6 window=1");
     spec_add(s, "mid", "add", "norm fit", "%s", "");
+    spec_add(s, "norm2", "batchnorm", "", "%s", "");
+    spec_add(s, "same", "conv2d", "", "filters=6 window=3 pad=1 bias=0");
     spec_add(s, "pool", "avgpool", "", "window=3 stride=2 pad=1"); /* a maximum has kinks */
     spec_add(s, "lin", "linear", "", "features=7");
     spec_add(s, "features", "gelu", "", "%s", "");
@@ -56,7 +58,7 @@ static struct rt_mem *buffer(uint64_t bytes, const void *data)
     return m;
 }
 
-static void make(struct net *n)
+static void make_with(struct net *n, int whole_batch, bool recompute)
 {
     unsigned char images[SAMPLES * SIDE * SIDE * CHANNELS];
     int32_t labels[SAMPLES], order[SAMPLES];
@@ -74,7 +76,8 @@ static void make(struct net *n)
     memset(n, 0, sizeof *n);
     ck_assert_msg(!model_new(dev, network(), CHANNELS, SIDE, SIDE, 3, heads, (int)COUNT_OF(heads), &n->m), "%s",
                   rote_error_detail());
-    struct model_plan_options o = {.batch = BATCH, .training = true, .data_count = SAMPLES, .order_count = SAMPLES};
+    struct model_plan_options o = {.batch = BATCH, .whole_batch = whole_batch, .recompute = recompute, .training = true,
+                                   .data_count = SAMPLES, .order_count = SAMPLES};
     ck_assert_msg(!model_plan_new(n->m, &o, &n->p), "%s", rote_error_detail());
     ck_assert_int_eq(model_allocate(n->m, true), ROTE_OK);
     ck_assert_int_eq(model_init(n->m, 5), ROTE_OK);
@@ -94,6 +97,11 @@ static void make(struct net *n)
     graph_set_int(n->p->g, "count", SAMPLES);
     graph_set_float(n->p->g, "lambda_scale", 1);
     graph_set_float(n->p->g, "lr", 0);
+}
+
+static void make(struct net *n)
+{
+    make_with(n, 0, false);
 }
 
 static void drop(struct net *n)
@@ -190,6 +198,71 @@ START_TEST(memory_is_never_shared)
 }
 END_TEST
 
+static bool overlap(uint64_t a, uint64_t a_bytes, uint64_t b, uint64_t b_bytes)
+{
+    return a < b + b_bytes && b < a + a_bytes;
+}
+
+/* A walk over the plan that knows who wrote last to each place. */
+struct walk {
+    const struct graph *g;
+    const char *holds[4096]; /* by storage: the tensor that lies there, by name */
+};
+
+static void lose(struct walk *w, uint64_t at, uint64_t bytes)
+{
+    for (int i = 0; i < w->g->n_tensors; i++) {
+        const struct graph_tensor *t = &w->g->tensor[i];
+        if (w->holds[i] && overlap(t->offset, op_bytes(&t->shape), at, bytes))
+            w->holds[i] = NULL;
+    }
+}
+
+/* Gives the number of outputs that lie in an input's place. */
+static int visit(struct walk *w, const struct graph_node *n)
+{
+    int in_place = 0;
+    if (n->inst->workspace_bytes)
+        lose(w, n->workspace_offset, n->inst->workspace_bytes);
+    for (int k = 0; k < n->call.sig->n_in; k++) {
+        const struct graph_tensor *t = n->in[k] < 0 ? NULL : &w->g->tensor[n->in[k]];
+        if (!t || n->call.sig->in[k].flags & PORT_SHAPE_ONLY || w->g->tensor[t->storage].kind != GRAPH_ACTIVATION)
+            continue;
+        ck_assert_msg(w->holds[t->storage] && !strcmp(w->holds[t->storage], t->name), "%s reads %s, but there lies %s",
+                      n->name, t->name, w->holds[t->storage] ? w->holds[t->storage] : "something else");
+    }
+    for (int k = 0; k < n->call.sig->n_out; k++) {
+        const struct graph_tensor *t = n->out[k] < 0 ? NULL : &w->g->tensor[n->out[k]];
+        if (!t || w->g->tensor[t->storage].kind != GRAPH_ACTIVATION)
+            continue;
+        in_place += w->holds[t->storage] != NULL;
+        lose(w, w->g->tensor[t->storage].offset, op_bytes(&t->shape));
+        w->holds[t->storage] = t->name;
+    }
+    return in_place;
+}
+
+START_TEST(inputs_are_what_was_written)
+{
+    for (int i = 0; i < 4; i++) {
+        struct net n;
+        struct walk *w = calloc(1, sizeof *w);
+        int in_place = 0, again = 0;
+        make_with(&n, i & 1 ? 2 * BATCH : 0, i & 2);
+        w->g = n.p->g;
+        ck_assert_int_lt(w->g->n_tensors, (int)COUNT_OF(w->holds));
+        for (int k = 0; k < w->g->n_nodes; k++) {
+            in_place += visit(w, &w->g->node[k]);
+            again += strstr(w->g->node[k].name, ".again") != NULL;
+        }
+        ck_assert_int_gt(in_place, 3);
+        ck_assert_int_eq(again > 0, (i & 2) > 0);
+        free(w);
+        drop(&n);
+    }
+}
+END_TEST
+
 /* Per-head values of one group's buffer come back as they went in. */
 START_TEST(values_keep_their_order)
 {
@@ -229,6 +302,7 @@ int main(void)
     TCase *t = tcase_create("graph");
     tcase_add_test(t, gradients_of_a_network);
     tcase_add_test(t, memory_is_never_shared);
+    tcase_add_test(t, inputs_are_what_was_written);
     tcase_add_test(t, values_keep_their_order);
     int failed = unit_run("graph", t, 0);
     rt_close(dev);

@@ -14,6 +14,7 @@ static const char usage[] =
     "log.csv, TensorBoard events, checkpoints, ledger.npy, summary.json. Without a\n"
     "configuration: cnn on Fashion-MNIST with one class head and one random head.\n\n"
     "  --set KEY=VALUE    overrides a key of the configuration (docs/config.md); repeatable\n"
+    "  --memory SIZE      device memory for the run, 512M or 2G: memory.limit\n"
     "  --device D         index, part of the name, cpu or gpu (see rote devices)\n"
     "  --out DIR          the run folder; default a new one under runs/\n"
     "  --resume RUN       goes on from the folder's newest checkpoint\n"
@@ -26,15 +27,15 @@ static const char usage[] =
     "interrupted, 2 usage, 3 device lost.\n";
 
 struct arguments {
-    const char *config, *device, *out, *resume, *checkpoint, *trace;
+    const char *config, *device, *memory, *out, *resume, *checkpoint, *trace;
     int json, quiet, n_set;
     const char *set[256];
 };
 
 static const struct option options[] = {
-    {"set", 1, 0, 's'},        {"device", 1, 0, 'd'}, {"out", 1, 0, 'o'},  {"resume", 1, 0, 'r'},
-    {"checkpoint", 1, 0, 'c'}, {"trace", 1, 0, 't'},  {"json", 0, 0, 'j'}, {"quiet", 0, 0, 'q'},
-    {"help", 0, 0, 'h'},       {0}};
+    {"set", 1, 0, 's'},    {"memory", 1, 0, 'm'},     {"device", 1, 0, 'd'}, {"out", 1, 0, 'o'},
+    {"resume", 1, 0, 'r'}, {"checkpoint", 1, 0, 'c'}, {"trace", 1, 0, 't'},  {"json", 0, 0, 'j'},
+    {"quiet", 0, 0, 'q'},  {"help", 0, 0, 'h'},       {0}};
 
 /* -1: go on; else the exit code. */
 static int parse(int argc, char **argv, struct arguments *a)
@@ -42,8 +43,8 @@ static int parse(int argc, char **argv, struct arguments *a)
     int c;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        const char **text = c == 'd' ? &a->device : c == 'o' ? &a->out : c == 'r' ? &a->resume
-                          : c == 'c' ? &a->checkpoint : c == 't' ? &a->trace : NULL;
+        const char **text = c == 'd' ? &a->device : c == 'm' ? &a->memory : c == 'o' ? &a->out
+                          : c == 'r' ? &a->resume : c == 'c' ? &a->checkpoint : c == 't' ? &a->trace : NULL;
         if (text)
             *text = optarg;
         else if (c == 's' && a->n_set < 256)
@@ -63,7 +64,7 @@ static int parse(int argc, char **argv, struct arguments *a)
         a->config = argv[optind++];
     if (optind < argc)
         return cli_usage("train", "unexpected argument '%s'", argv[optind]);
-    if (a->resume && (a->config || a->n_set || a->out))
+    if (a->resume && (a->config || a->n_set || a->out || a->memory))
         return cli_usage("train", "--resume goes on with the run's own configuration and folder");
     if (a->checkpoint && !a->resume)
         return cli_usage("train", "--checkpoint needs --resume RUN");
@@ -128,6 +129,13 @@ static int train(const struct arguments *a, const rote_config *config, const cha
     return code;
 }
 
+static enum rote_status set_memory(rote_config *config, const char *size)
+{
+    char assignment[64];
+    snprintf(assignment, sizeof assignment, "memory.limit=%.40s", size);
+    return rote_config_set(config, assignment);
+}
+
 int cmd_train(int argc, char **argv)
 {
     struct arguments a = {0};
@@ -141,6 +149,8 @@ int cmd_train(int argc, char **argv)
         st = rote_config_load(config, a.config);
     for (int i = 0; !st && i < a.n_set; i++)
         st = rote_config_set(config, a.set[i]);
+    if (!st && a.memory)
+        st = set_memory(config, a.memory);
     if (!st && a.device && !a.resume)
         st = rote_config_set_device(config, a.device);
     if (!st && !a.resume)
