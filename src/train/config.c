@@ -118,7 +118,8 @@ enum rote_status config_memory_limit(const struct config *c, uint64_t *bytes)
     if (!text)
         return ROTE_OK;
     if (sscanf(text, "%lf%n", &number, &used) != 1 || !(number > 0 && number < 1e15))
-        return base_error(ROTE_ECONFIG, "memory.limit \"%s\": write it as 512M or 1.5G (units K, M, G, T of 1024)", text);
+        return base_error(ROTE_ECONFIG, "memory.limit \"%s\": write it as 512M or 1.5G (units K, M, G, T of 1024)",
+                          text);
     unit = text[used] ? strchr(units, text[used]) : NULL;
     if (text[used] && (!unit || text[used + 1]))
         return base_error(ROTE_ECONFIG, "memory.limit \"%s\": '%s' is no unit; K, M, G and T are, of 1024", text,

@@ -68,8 +68,8 @@ enum rote_status train_list_memory(struct rote_run *t)
         t->predicted_bytes += t->item[i].bytes;
     const struct rt_facts *f = rt_facts_of(t->dev);
     if (t->predicted_bytes > f->mem_bytes)
-        return base_error(ROTE_EDEVMEM, "the run needs %.1f MiB, but %s has %.1f MiB; use a smaller batch (now %d) or network",
-                          (double)t->predicted_bytes / 1048576.0, f->name, (double)f->mem_bytes / 1048576.0,
+        return base_error(ROTE_EDEVMEM, "the run needs %.1f MiB, but %s has %.1f MiB; use a smaller batch (now %d) or "
+                          "network", (double)t->predicted_bytes / 1048576.0, f->name, (double)f->mem_bytes / 1048576.0,
                           t->cfg.batch);
     if (t->predicted_bytes > t->limit_bytes)
         return base_error(ROTE_EDEVMEM, "the run needs %.1f MiB, but memory.limit is %.1f MiB; raise it, or use a "

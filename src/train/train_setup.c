@@ -123,9 +123,9 @@ static struct model_plan_options step_options(const struct rote_run *t, bool con
     const struct config *c = &t->cfg;
     const struct config_optimizer *o = &c->optimizer;
     return (struct model_plan_options){
-        .batch = c->micro_batch, .whole_batch = c->batch, .recompute = t->recompute, .training = true, .floats = t->data->train.values, .data_count = t->data->train.count,
-        .order_count = t->data->train.count, .crop = c->augment.crop, .flip = c->augment.flip,
-        .cutout = c->augment.cutout, .cutout_p = c->augment.cutout_p,
+        .batch = c->micro_batch, .whole_batch = c->batch, .recompute = t->recompute, .training = true,
+        .floats = t->data->train.values, .data_count = t->data->train.count, .order_count = t->data->train.count,
+        .crop = c->augment.crop, .flip = c->augment.flip, .cutout = c->augment.cutout, .cutout_p = c->augment.cutout_p,
         .optimizer = o->kind == CONFIG_OPTIMIZER_SGD ? OPTIMIZER_SGD : OPTIMIZER_ADAMW, .momentum = o->momentum,
         .decay = o->decay, .beta1 = o->beta1, .beta2 = o->beta2, .eps = o->eps, .nesterov = o->nesterov,
         .variant = t->cfg.variant, .ledger = !control, .ema = control ? 0 : c->ema};
