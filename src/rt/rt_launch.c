@@ -1,10 +1,24 @@
 /* Kernels: made, given their arguments, enqueued; matrix products by CLBlast. */
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <clblast_c.h>
 
 #include "rt/rt_internal.h"
+
+/* ROTE_TEST_KERNELS names a file to which "file kernel options" of each kernel made are added:
+ * what tools/offline.sh compiles. */
+static void list_kernel(const char *file, const char *name, const char *options)
+{
+    const char *path = getenv("ROTE_TEST_KERNELS");
+    FILE *f = path && *path ? fopen(path, "a") : NULL;
+    if (f) {
+        fprintf(f, "%s %s %s\n", file, name, options ? options : "");
+        fclose(f);
+    }
+}
 
 enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const char *name, const char *options,
                                struct rt_kernel **out)
@@ -20,6 +34,7 @@ enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const 
     TRY_CL_NEW(k->kernel, clCreateKernel, program, name);
     TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL);
     k->max_group = group;
+    list_kernel(file, name, options);
     *out = k;
     k = NULL;
 out:
