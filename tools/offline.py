@@ -164,8 +164,10 @@ class Compilers:
         out = {}
         for m in re.finditer(r"\n(\w+):\s*; @\1\n(.*?)\n\.Lfunc_end.*?; Kernel info:(.*?)\n; COMPUTE_PGM_RSRC2:USER", text, re.S):
             value = lambda name: int(re.search(rf"; {name}: (\d+)", m[3])[1])
-            meta = re.search(rf"\.name:\s+{m[1]}\n(.*?)\.wavefront_size", text, re.S)[1]
-            spills = {kind: int(re.search(rf"\.{kind}_spill_count: (\d+)", meta)[1]) for kind in ("sgpr", "vgpr")}
+            meta = re.search(rf"\.name:\s+{m[1]}\n(.*?)\.wavefront_size", text, re.S)
+            if not meta:
+                continue  # a function, not a kernel
+            spills = {kind: int(re.search(rf"\.{kind}_spill_count: (\d+)", meta[1])[1]) for kind in ("sgpr", "vgpr")}
             out[m[1]] = {"registers": value("NumVgprs"), "scalar_registers": value("NumSgprs"),
                          "spills": spills["vgpr"], "scalar_spills": spills["sgpr"], "scratch": value("ScratchSize"),
                          "local": value("LDSByteSize"), "waves": value("Occupancy"), "text": m[2]}
@@ -196,15 +198,18 @@ class Compilers:
             f"-cl-std=CL1.2 {options}", env=self.env)
         run(ocloc, "disasm", "-file", next(folder.glob("k_*.bin")), "-device", arch, "-dump", folder / "dump", env=self.env)
         threads, units, slm = INTEL[arch]
-        out = {}
+        out, tokens = {}, (folder / "dump/PTM.txt").read_text()
         for path in (folder / "dump").glob("*_KernelHeap.asm"):
-            text = path.read_text()
+            name, text = path.name[:-len("_KernelHeap.asm")], path.read_text()
+            # of the kernel's first patch token, MEDIA_VFE_STATE: a thread's bytes of scratch memory
+            state = re.search(rf"KernelName {name}\n.*?Token 18\n\t4 Size 16\n\tHex (?:\w+ ){{4}}((?:\w+ ?){{4}})", tokens, re.S)
+            scratch = sum(int(b, 16) << 8 * i for i, b in enumerate(state[1].split())) if state else 0
             widths = [int(w) for w in re.findall(r"\bmad \((\d+)\|\S+\s+\S+:f ", text)] or [8]
             group = option(options, "GROUP_ROWS") * option(options, "GROUP_COLUMNS")
-            each, local = max(group // max(widths), 1), slice_bytes(options) if path.name.count("__tile") else 0
+            each, local = max(group // max(widths), 1), slice_bytes(options) if name.endswith("__tile") else 0
             most = min(threads * units // each, slm * 1024 // (local or 1))
-            out[path.name[:-len("_KernelHeap.asm")]] = {
-                "registers": 128, "spills": len(re.findall(r"scratch", text)), "scratch": 0, "local": local,
+            out[name] = {
+                "registers": 128, "spills": len(re.findall(r"scratch", text)), "scratch": scratch, "local": local,
                 "simd": max(widths), "waves": min(threads, most * each // units), "text": text}
         return out
 
@@ -214,11 +219,22 @@ class Compilers:
         source.write_text(expanded(f"{file}.cl"))
         vendor = "amd" if arch in AMD else "nvidia" if arch in NVIDIA else "intel"
         found = getattr(self, vendor)(source, options, arch, stem)
+        if any(k["scratch"] for name, k in found.items() if MULTIPLIES.search(name)):
+            options = smaller(options)  # as conv2d_tile.c does
+            found = getattr(self, vendor)(source, options, arch, stem + "small")
         per_slice = option(options, "PT") * option(options, "NV") * option(options, "VEC") * option(options, "DEPTH")
         for name, kernel in found.items():
             hot = hot_loop(vendor, kernel.pop("text"), per_slice if MULTIPLIES.search(name) else 0)
             kernel.update(hot or {})
+            kernel["options"] = options
         return found
+
+
+def smaller(options):
+    """The small tile of src/op/conv2d_tile.c, taken where the full one needs memory."""
+    for name, value in {"PT": 4, "MC": 4, "NV": 1, "GROUP_ROWS": 8, "GROUP_COLUMNS": 8}.items():
+        options = re.sub(rf"-D{name}=\d+", f"-D{name}={value}", options)
+    return options
 
 
 def slice_bytes(options):
@@ -229,7 +245,7 @@ def slice_bytes(options):
 def faults_of(row):
     """What a shipped kernel must not do."""
     faults = []
-    if row["spills"] or row.get("scalar_spills"):
+    if row["spills"]:  # scalar ones go to lanes of a vector register, not to memory
         faults.append("spills")
     if MULTIPLIES.search(row["kernel"]):
         if row["scratch"]:
@@ -277,7 +293,7 @@ def main():
                 file, options, arch = futures[future]
                 try:
                     for kernel, facts in future.result().items():
-                        rows.append({"file": file, "kernel": kernel, "options": options, "arch": arch,
+                        rows.append({"file": file, "kernel": kernel, "arch": arch,
                                      "classes": sorted(jobs[file, options, arch]), **facts})
                 except RuntimeError as error:
                     failed.append(f"{file} {options} for {arch}: {error}")

@@ -14,15 +14,18 @@ debs="clang-$llvm libclang-cpp$llvm libllvm$llvm libclang-common-$llvm-dev libcl
 
 setup() {
     [ -e "$folder/ready" ] && return
+    command -v apt-get >/dev/null 2>&1 || { echo "offline.sh: needs apt-get to download compilers" >&2; exit 77; }
     mkdir -p "$folder/deb" "$folder/root"
     # shellcheck disable=SC2086 # a list of names
     (cd "$folder/deb" && apt-get download -q $debs)
     for deb in "$folder"/deb/*.deb; do
         dpkg-deb -x "$deb" "$folder/root"
     done
+    ln -sf libiga64.so.1 "$folder/root/usr/lib/x86_64-linux-gnu/libiga64.so" # ocloc's disassembler asks for this name
     rm -r "$folder/deb"
     python3 -m venv "$folder/python"
-    "$folder/python/bin/pip" install --quiet --disable-pip-version-check 'nvidia-cuda-nvcc>=13,<14'
+    "$folder/python/bin/pip" install --quiet --disable-pip-version-check 'nvidia-cuda-nvcc>=13,<14' \
+        'nvidia-cuda-nvdisasm>=13,<14'
     touch "$folder/ready"
 }
 
@@ -30,7 +33,7 @@ case "${1:-run}" in
 setup) setup ;;
 *)
     [ "${1:-run}" = run ] && [ $# -gt 0 ] && shift
-    setup >&2
+    setup >&2 || exit $?
     exec python3 "$root/tools/offline.py" --compilers "$folder" "$@"
     ;;
 esac

@@ -45,15 +45,17 @@ struct layout {
     char options[128];
 };
 
-/* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it. */
-static enum rote_status group_layout(const struct op_inst *inst, int64_t columns, int64_t group, struct layout *l)
+/* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it; `small`: 8 x 8
+ * items with 4 x 4. */
+static enum rote_status group_layout(const struct op_inst *inst, int64_t columns, int64_t group, bool small,
+                                     struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     int64_t width = op_tuned(inst, "width", 4), depth = op_tuned(inst, "depth", 8), across = 4;
     while (across * across < group)
         across *= 2;
-    int64_t down = group / across, nv = op_tuned(inst, "vectors", across * width < columns ? 2 : 1);
-    l->pt = op_tuned(inst, "rows", 8);
+    int64_t down = group / across, nv = op_tuned(inst, "vectors", small || across * width >= columns ? 1 : 2);
+    l->pt = op_tuned(inst, "rows", small ? 4 : 8);
     l->group = group;
     l->depth = depth;
     l->rows = down * l->pt;
@@ -73,24 +75,41 @@ static enum rote_status group_layout(const struct op_inst *inst, int64_t columns
     return ROTE_OK;
 }
 
-static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, struct layout *l)
+static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool small,
+                                  struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t group = op_tuned(inst, "group", f->cls == RT_CPU ? 1 : f->max_work_group >= 256 ? 256 : 64);
+    int64_t group = op_tuned(inst, "group", f->cls == RT_CPU ? 1 : f->max_work_group < 256 || small ? 64 : 256);
     if (group > 1)
-        return group_layout(inst, g->K, group, l);
+        return group_layout(inst, g->K, group, small, l);
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     *l = (struct layout){.pt = t.pt, .kt = t.kt, .group = 1, .rows = t.pt, .depth = 1};
     snprintf(l->options, sizeof l->options, "%s", t.options);
     return ROTE_OK;
 }
 
-static enum rote_status tile_kernel(struct op_inst *inst, const struct layout *l, const char *file, const char *name)
+/* Chooses the layout, which stays in inst->extra. Where a driver has no registers for a group's
+ * accumulators and puts them in memory, the small tile. */
+static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
+                                    const char *name, struct layout **out)
 {
-    enum rote_status st = rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]);
-    if (!st && rt_kernel_max_group(inst->kernel[0]) < (uint64_t)l->group)
-        st = base_error(ROTE_EUNSUPPORTED, "%s: a group of %lld, the device runs it with at most %llu", name,
-                        (long long)l->group, (unsigned long long)rt_kernel_max_group(inst->kernel[0]));
+    enum rote_status st = ROTE_OK;
+    struct layout *l;
+    TRY(base_alloc(&l, 1, sizeof *l));
+    inst->extra = l;
+    TRY(layout_of(inst, g, false, l));
+    TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    if (l->group > 1 && rt_kernel_private_bytes(inst->kernel[0]) > 0) {
+        rt_kernel_free(inst->kernel[0]);
+        inst->kernel[0] = NULL;
+        TRY(layout_of(inst, g, true, l));
+        TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    }
+    if (rt_kernel_max_group(inst->kernel[0]) < (uint64_t)l->group)
+        FAIL(ROTE_EUNSUPPORTED, "%s: a group of %lld, the device runs it with at most %llu", name,
+             (long long)l->group, (unsigned long long)rt_kernel_max_group(inst->kernel[0]));
+    *out = l;
+out:
     return st;
 }
 
@@ -120,12 +139,11 @@ static int64_t panel_rows(const struct conv2d_geometry *g, const struct layout *
 enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    struct layout l;
-    TRY(layout_of(inst, g, &l));
-    TRY(tile_kernel(inst, &l, "conv2d", "conv2d_product__tile"));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", l.options, &inst->kernel[1]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", l.options, &inst->kernel[2]));
-    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, &l) * l.kt);
+    struct layout *l = NULL;
+    TRY(tile_kernel(inst, g, "conv2d", "conv2d_product__tile", &l));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", l->options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", l->options, &inst->kernel[2]));
+    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, l) * l->kt);
 out:
     return st;
 }
@@ -133,12 +151,11 @@ out:
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    struct layout l;
-    TRY(layout_of(inst, g, &l));
-    size_t pack = (size_t)(panel_rows(g, &l) * (l.group == 1 ? 1 : l.kt)), pack_local = l.group == 1 ? 16 : 64;
-    size_t zero = (size_t)zeros(g), local = (size_t)l.group;
+    const struct layout *l = inst->extra;
+    size_t pack = (size_t)(panel_rows(g, l) * (l->group == 1 ? 1 : l->kt)), pack_local = l->group == 1 ? 16 : 64;
+    size_t zero = (size_t)zeros(g), local = (size_t)l->group;
     uint64_t panels_at = (uint64_t)zeros(g);
-    size_t items = work_items(inst, &l, (g->P * g->Q * g->N + l.rows - 1) / l.rows * panels(g, &l));
+    size_t items = work_items(inst, l, (g->P * g->Q * g->N + l->rows - 1) / l->rows * panels(g, l));
     if (rt_kernel_max_group(inst->kernel[1]) < pack_local)
         pack_local = 1;
     TRY(rt_run(inst->kernel[2], 1, &zero, NULL, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
@@ -176,11 +193,10 @@ static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geo
 enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    struct layout l;
-    TRY(layout_of(inst, g, &l));
-    TRY(tile_kernel(inst, &l, "conv2d_filter", "conv2d_filter__tile"));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", l.options, &inst->kernel[1]));
-    int64_t splits = filter_splits(inst, g, &l);
+    struct layout *l = NULL;
+    TRY(tile_kernel(inst, g, "conv2d_filter", "conv2d_filter__tile", &l));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", l->options, &inst->kernel[1]));
+    int64_t splits = filter_splits(inst, g, l);
     if (splits > 1)
         inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);
 out:
@@ -190,10 +206,9 @@ out:
 enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    struct layout l;
-    TRY(layout_of(inst, g, &l));
-    int64_t splits = filter_splits(inst, g, &l);
-    size_t items = work_items(inst, &l, splits * filter_units(g, &l)), group = (size_t)l.group;
+    const struct layout *l = inst->extra;
+    int64_t splits = filter_splits(inst, g, l);
+    size_t items = work_items(inst, l, splits * filter_units(g, l)), group = (size_t)l->group;
     size_t n = (size_t)(g->R * g->S * g->C * g->K * g->groups);
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
     TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,

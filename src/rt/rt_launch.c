@@ -27,13 +27,17 @@ enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const 
     struct rt_kernel *k = NULL;
     cl_program program;
     size_t group;
+    cl_ulong private_bytes;
     TRY(base_alloc(&k, 1, sizeof *k));
     k->dev = dev;
     TRY(base_strdup(&k->name, name));
     TRY(rt_program_get(dev, file, options, &program));
     TRY_CL_NEW(k->kernel, clCreateKernel, program, name);
     TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+    TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_PRIVATE_MEM_SIZE, sizeof private_bytes,
+           &private_bytes, NULL);
     k->max_group = group;
+    k->private_bytes = private_bytes;
     list_kernel(file, name, options);
     *out = k;
     k = NULL;
@@ -57,6 +61,11 @@ void rt_kernel_free(struct rt_kernel *k)
 uint64_t rt_kernel_max_group(const struct rt_kernel *k)
 {
     return k->max_group;
+}
+
+uint64_t rt_kernel_private_bytes(const struct rt_kernel *k)
+{
+    return k->private_bytes;
 }
 
 static enum rote_status set_args(struct rt_kernel *k, const char *fmt, va_list ap)
