@@ -70,8 +70,9 @@ static enum rote_status group_layout(const struct op_inst *inst, int64_t columns
     if (bytes > GROUP_LOCAL_BYTES || (uint64_t)bytes > f->local_bytes)
         return base_error(ROTE_EUNSUPPORTED, "tile: %lld bytes of local memory, there are %llu of at most %d",
                           (long long)bytes, (unsigned long long)f->local_bytes, GROUP_LOCAL_BYTES);
-    snprintf(l->options, sizeof l->options, "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d -DGROUP_ROWS=%d -DGROUP_COLUMNS=%d -DDEPTH=%d",
-             (int)width, (int)nv, (int)l->pt, (int)l->pt, (int)down, (int)across, (int)depth);
+    snprintf(l->options, sizeof l->options,
+             "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d -DGROUP_ROWS=%d -DGROUP_COLUMNS=%d -DDEPTH=%d", (int)width,
+             (int)nv, (int)l->pt, (int)l->pt, (int)down, (int)across, (int)depth);
     return ROTE_OK;
 }
 

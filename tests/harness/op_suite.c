@@ -96,7 +96,8 @@ START_TEST(operator_matches_reference)
     for (size_t v = 0; v < variants; v++) {
         printf("  %-24s %-46s %3d cases, %d not taken, worst %.3f of tolerance\n", def->sig.name, variant[v],
                tally[v].ran, tally[v].left_out, tally[v].worst);
-        ck_assert_msg(tally[v].ran > 0 || most_work < 1e9 || getenv("ROTE_TEST_CLASS"), "%s/%s: no case was executed", def->sig.name, variant[v]);
+        ck_assert_msg(tally[v].ran > 0 || most_work < 1e9 || getenv("ROTE_TEST_CLASS"), "%s/%s: no case was executed",
+                      def->sig.name, variant[v]);
         ck_assert_msg(strcmp(variant[v], "tile") || tally[v].left_out == 0, "%s/tile leaves cases to others",
                       def->sig.name);
     }
