@@ -1,18 +1,24 @@
 /* The tile variant: packs the filter into panels in its workspace, then one kernel
  * with register tiles; the filter gradient in splits that are reduced in order.
- * Workspace of a product: [zeros: C floats, for rows outside the image][panels]. */
+ * Workspace of a product: [zeros: C floats, for rows outside the image][panels].
+ * On GPUs work-groups share what they read through local memory (cl/common/tile.clh). */
 #include "op/conv2d_geometry.h"
 
 #define ROUND_UP(a, b) (((a) + (b)-1) / (b) * (b))
 #define FILTER_CHUNK_ROWS 128
 #define FILTER_WORKSPACE ((uint64_t)64 << 20)
 
-#define GROUPS_EACH 8 /* work-items for a core */
+#define GROUPS_EACH 8 /* work-groups for a core */
+#define GROUPS_EACH_GPU 64
+#define GROUP_LOCAL_BYTES 32768 /* what OpenCL 1.2 promises of local memory */
 
 const struct op_tunable conv2d_tile_tunables[] = {
     {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
     {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},
-    {"items", (const int[]){1, 2, 4, 8, 16, 64, 0}, "work-items for each of the device's cores"},
+    {"items", (const int[]){1, 2, 4, 8, 16, 64, 0}, "work-groups for each of the device's cores"},
+    {"group", (const int[]){1, 64, 128, 256, 0}, "work-items of a group, which share local memory; 1: none does"},
+    {"depth", (const int[]){4, 8, 16, 0}, "of groups: channels in local memory, of a filter gradient rows"},
+    {"width", (const int[]){1, 4, 0}, "of groups: floats of a vector"},
     {NULL, NULL, NULL},
 };
 
@@ -34,12 +40,86 @@ struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, i
     return t;
 }
 
-/* An even share for the cores, no more groups than there is work. */
-static size_t work_items(const struct op_inst *inst, int64_t tiles)
+struct layout {
+    int64_t pt, kt, group, rows, depth; /* rows: of a work-group's tile, of a filter gradient channels */
+    char options[128];
+};
+
+/* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it; `small`: 8 x 8
+ * items with 4 x 4. */
+static enum rote_status group_layout(const struct op_inst *inst, int64_t columns, int64_t group, bool small,
+                                     struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t items = (int64_t)f->compute_units * op_tuned(inst, "items", f->cls == RT_CPU ? GROUPS_EACH : 64);
-    return (size_t)(items < tiles ? items : tiles);
+    int64_t width = op_tuned(inst, "width", 4), depth = op_tuned(inst, "depth", 8), across = 4;
+    while (across * across < group)
+        across *= 2;
+    int64_t down = group / across, nv = op_tuned(inst, "vectors", small || across * width >= columns ? 1 : 2);
+    l->pt = op_tuned(inst, "rows", small ? 4 : 8);
+    l->group = group;
+    l->depth = depth;
+    l->rows = down * l->pt;
+    l->kt = across * nv * width;
+    int64_t bytes = 2 * 4 * depth * (l->rows + 4 + l->kt);
+    if (down * across != group || down < 4 || (uint64_t)group > f->max_work_group)
+        return base_error(ROTE_EUNSUPPORTED, "tile: a group of %lld: this device takes 16, 32, 64 ... up to %llu",
+                          (long long)group, (unsigned long long)f->max_work_group);
+    if (depth % width || (width != 1 && width != 4))
+        return base_error(ROTE_EUNSUPPORTED, "tile: width %lld is not 1 or 4, or does not divide depth %lld",
+                          (long long)width, (long long)depth);
+    if (bytes > GROUP_LOCAL_BYTES || (uint64_t)bytes > f->local_bytes)
+        return base_error(ROTE_EUNSUPPORTED, "tile: %lld bytes of local memory, there are %llu of at most %d",
+                          (long long)bytes, (unsigned long long)f->local_bytes, GROUP_LOCAL_BYTES);
+    snprintf(l->options, sizeof l->options,
+             "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d -DGROUP_ROWS=%d -DGROUP_COLUMNS=%d -DDEPTH=%d", (int)width,
+             (int)nv, (int)l->pt, (int)l->pt, (int)down, (int)across, (int)depth);
+    return ROTE_OK;
+}
+
+static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool small,
+                                  struct layout *l)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    int64_t group = op_tuned(inst, "group", f->cls == RT_CPU ? 1 : f->max_work_group < 256 || small ? 64 : 256);
+    if (group > 1)
+        return group_layout(inst, g->K, group, small, l);
+    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    *l = (struct layout){.pt = t.pt, .kt = t.kt, .group = 1, .rows = t.pt, .depth = 1};
+    snprintf(l->options, sizeof l->options, "%s", t.options);
+    return ROTE_OK;
+}
+
+/* Chooses the layout, which stays in inst->extra. Where a driver has no registers for a group's
+ * accumulators and puts them in memory, the small tile. */
+static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
+                                    const char *name, struct layout **out)
+{
+    enum rote_status st = ROTE_OK;
+    struct layout *l;
+    TRY(base_alloc(&l, 1, sizeof *l));
+    inst->extra = l;
+    TRY(layout_of(inst, g, false, l));
+    TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    if (l->group > 1 && rt_kernel_private_bytes(inst->kernel[0]) > 0) {
+        rt_kernel_free(inst->kernel[0]);
+        inst->kernel[0] = NULL;
+        TRY(layout_of(inst, g, true, l));
+        TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    }
+    if (rt_kernel_max_group(inst->kernel[0]) < (uint64_t)l->group)
+        FAIL(ROTE_EUNSUPPORTED, "%s: a group of %lld, the device runs it with at most %llu", name,
+             (long long)l->group, (unsigned long long)rt_kernel_max_group(inst->kernel[0]));
+    *out = l;
+out:
+    return st;
+}
+
+/* An even share for the cores, no more groups than there is work; in work-items. */
+static size_t work_items(const struct op_inst *inst, const struct layout *l, int64_t tiles)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    int64_t groups = (int64_t)f->compute_units * op_tuned(inst, "items", l->group == 1 ? GROUPS_EACH : GROUPS_EACH_GPU);
+    return (size_t)((groups < tiles ? groups : tiles) * l->group);
 }
 
 static int64_t zeros(const struct conv2d_geometry *g)
@@ -47,19 +127,24 @@ static int64_t zeros(const struct conv2d_geometry *g)
     return ROUND_UP(g->C, 64);
 }
 
-static int64_t panel_rows(const struct conv2d_geometry *g, int64_t kt)
+static int64_t panels(const struct conv2d_geometry *g, const struct layout *l)
 {
-    return g->groups * ((g->K + kt - 1) / kt) * g->R * g->S * g->C;
+    return (g->K + l->kt - 1) / l->kt * g->groups;
+}
+
+static int64_t panel_rows(const struct conv2d_geometry *g, const struct layout *l)
+{
+    return panels(g, l) * g->R * g->S * ROUND_UP(g->C, l->depth);
 }
 
 enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_product__tile", t.options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", t.options, &inst->kernel[1]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", t.options, &inst->kernel[2]));
-    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, t.kt) * t.kt);
+    struct layout *l = NULL;
+    TRY(tile_kernel(inst, g, "conv2d", "conv2d_product__tile", &l));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", l->options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", l->options, &inst->kernel[2]));
+    inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, l) * l->kt);
 out:
     return st;
 }
@@ -67,31 +152,36 @@ out:
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
-    size_t pack = (size_t)panel_rows(g, t.kt), pack_local = op_group_1d(inst) < 16 ? 1 : 16;
-    size_t zero = (size_t)zeros(g), one = 1;
+    const struct layout *l = inst->extra;
+    size_t pack = (size_t)(panel_rows(g, l) * (l->group == 1 ? 1 : l->kt)), pack_local = l->group == 1 ? 16 : 64;
+    size_t zero = (size_t)zeros(g), local = (size_t)l->group;
     uint64_t panels_at = (uint64_t)zeros(g);
-    int64_t panels = (g->K + t.kt - 1) / t.kt, tiles = (g->P * g->Q * g->N + t.pt - 1) / t.pt * panels * g->groups;
-    size_t items = work_items(inst, tiles);
+    size_t items = work_items(inst, l, (g->P * g->Q * g->N + l->rows - 1) / l->rows * panels(g, l));
     if (rt_kernel_max_group(inst->kernel[1]) < pack_local)
         pack_local = 1;
     TRY(rt_run(inst->kernel[2], 1, &zero, NULL, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
-    TRY(rt_run(inst->kernel[0], 1, &items, &one, "mmmliiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
-               panels_at, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->R,
-               (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
+    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
+               inst->out[0], panels_at, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K,
+               (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
                (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w));
 out:
     return st;
 }
 
+/* What one split of the rows gives to work-groups. */
+static int64_t filter_units(const struct conv2d_geometry *g, const struct layout *l)
+{
+    return panels(g, l) * (l->group == 1 ? 1 : g->R * g->S * ((g->C + l->rows - 1) / l->rows));
+}
+
 /* Enough units for the cores, chunks of rows worth the accumulators' way to memory,
  * and partial sums within bounds. */
-static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geometry *g, int64_t kt)
+static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geometry *g, const struct layout *l)
 {
-    int64_t panels = (g->K + kt - 1) / kt * g->groups, rows = g->P * g->Q * g->N;
-    int64_t want = (int64_t)work_items(inst, INT64_MAX), splits = (want + panels - 1) / panels;
+    int64_t units = filter_units(g, l), rows = g->P * g->Q * g->N;
+    int64_t want = (int64_t)work_items(inst, l, INT64_MAX) / l->group, splits = (want + units - 1) / units;
     int64_t bytes = 4 * g->R * g->S * g->C * g->K * g->groups, most_rows = rows / FILTER_CHUNK_ROWS;
     int64_t most_bytes = (int64_t)FILTER_WORKSPACE / bytes;
     if (splits > most_rows)
@@ -110,10 +200,10 @@ enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, i
 enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_filter__tile", t.options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", t.options, &inst->kernel[1]));
-    int64_t splits = filter_splits(inst, g, t.kt);
+    struct layout *l = NULL;
+    TRY(tile_kernel(inst, g, "conv2d_filter", "conv2d_filter__tile", &l));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", l->options, &inst->kernel[1]));
+    int64_t splits = filter_splits(inst, g, l);
     if (splits > 1)
         inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);
 out:
@@ -123,12 +213,12 @@ out:
 enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
-    int64_t splits = filter_splits(inst, g, t.kt);
-    size_t items = work_items(inst, splits * g->groups * ((g->K + t.kt - 1) / t.kt)), one = 1;
+    const struct layout *l = inst->extra;
+    int64_t splits = filter_splits(inst, g, l);
+    size_t items = work_items(inst, l, splits * filter_units(g, l)), group = (size_t)l->group;
     int64_t n = g->R * g->S * g->C * g->K * g->groups;
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
-    TRY(rt_run(inst->kernel[0], 1, &items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
+    TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
                (int)splits, FILTER_CHUNK_ROWS, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
                (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
                (int)g->step_w, (int)-g->off_h, (int)-g->off_w));

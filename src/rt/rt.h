@@ -58,6 +58,8 @@ enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const 
                                struct rt_kernel **out);
 void rt_kernel_free(struct rt_kernel *k);
 uint64_t rt_kernel_max_group(const struct rt_kernel *k);
+/* Bytes of memory that each work-item has for what did not fit registers, by the driver's word. */
+uint64_t rt_kernel_private_bytes(const struct rt_kernel *k);
 /* Sets the arguments and enqueues. One letter of fmt an argument:
  * m struct rt_mem * (NULL allowed), i int32_t, u uint32_t, l uint64_t,
  * f float (passed as double). L: local memory of that many bytes (size_t).

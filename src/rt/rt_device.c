@@ -57,6 +57,17 @@ static void stable_id(struct rt_facts *f)
     snprintf(f->id, sizeof f->id, "%s.%s.%.4s", platform, device, hash);
 }
 
+/* ROTE_TEST_CLASS lets tests and tools/offline.sh plan and run a GPU's kernels on a CPU. */
+static enum rt_class class_of(cl_device_type type, cl_bool unified)
+{
+    static const char *const name[RT_CLASS_COUNT] = {"cpu", "integrated", "discrete"};
+    const char *test = getenv("ROTE_TEST_CLASS");
+    for (int i = 0; test && i < RT_CLASS_COUNT; i++)
+        if (!strcmp(test, name[i]))
+            return (enum rt_class)i;
+    return type & CL_DEVICE_TYPE_CPU ? RT_CPU : unified ? RT_INTEGRATED : RT_DISCRETE;
+}
+
 enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f)
 {
     enum rote_status st = ROTE_OK;
@@ -82,7 +93,7 @@ enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_fact
     TRY_CL(clGetDeviceInfo, d, CL_DEVICE_MEM_BASE_ADDR_ALIGN, sizeof align_bits, &align_bits, NULL);
     TRY_CL(clGetDeviceInfo, d, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, sizeof native, &native, NULL);
     TRY_CL(clGetDeviceInfo, d, CL_DEVICE_MAX_WORK_GROUP_SIZE, sizeof group, &group, NULL);
-    f->cls = type & CL_DEVICE_TYPE_CPU ? RT_CPU : unified ? RT_INTEGRATED : RT_DISCRETE;
+    f->cls = class_of(type, unified);
     /* a rasteriser on the host's cores calls itself a GPU-less default device, or a CPU */
     f->compute_units = units ? units : 1;
     f->mem_bytes = mem;

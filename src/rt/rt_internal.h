@@ -45,7 +45,7 @@ struct rt_kernel {
     struct rote_device *dev;
     cl_kernel kernel;
     char *name;
-    uint64_t max_group;
+    uint64_t max_group, private_bytes;
 };
 
 /* The one door for OpenCL calls: rt_fault() makes the n-th fail in tests. */

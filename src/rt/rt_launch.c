@@ -1,10 +1,24 @@
 /* Kernels: made, given their arguments, enqueued; matrix products by CLBlast. */
 #include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <clblast_c.h>
 
 #include "rt/rt_internal.h"
+
+/* ROTE_TEST_KERNELS names a file to which "file kernel options" of each kernel made are added:
+ * what tools/offline.sh compiles. */
+static void list_kernel(const char *file, const char *name, const char *options)
+{
+    const char *path = getenv("ROTE_TEST_KERNELS");
+    FILE *f = path && *path ? fopen(path, "a") : NULL;
+    if (f) {
+        fprintf(f, "%s %s %s\n", file, name, options ? options : "");
+        fclose(f);
+    }
+}
 
 enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const char *name, const char *options,
                                struct rt_kernel **out)
@@ -13,13 +27,18 @@ enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const 
     struct rt_kernel *k = NULL;
     cl_program program;
     size_t group;
+    cl_ulong private_bytes;
     TRY(base_alloc(&k, 1, sizeof *k));
     k->dev = dev;
     TRY(base_strdup(&k->name, name));
     TRY(rt_program_get(dev, file, options, &program));
     TRY_CL_NEW(k->kernel, clCreateKernel, program, name);
     TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+    TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_PRIVATE_MEM_SIZE, sizeof private_bytes,
+           &private_bytes, NULL);
     k->max_group = group;
+    k->private_bytes = private_bytes;
+    list_kernel(file, name, options);
     *out = k;
     k = NULL;
 out:
@@ -42,6 +61,11 @@ void rt_kernel_free(struct rt_kernel *k)
 uint64_t rt_kernel_max_group(const struct rt_kernel *k)
 {
     return k->max_group;
+}
+
+uint64_t rt_kernel_private_bytes(const struct rt_kernel *k)
+{
+    return k->private_bytes;
 }
 
 static enum rote_status set_args(struct rt_kernel *k, const char *fmt, va_list ap)
