@@ -34,19 +34,19 @@ struct tally {
 static void check_case(const struct op_def *def, const char *words, const char *const *variant, size_t variants,
                        struct tally *tally)
 {
-    struct harness_case k;
+    struct bench_case k;
     void *want[CALL_MAX_PORTS] = {0};
-    enum rote_status st = harness_case_new(def, words, 17, &k);
+    enum rote_status st = bench_case_new(def, words, 17, &k);
     ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
     if (def->check)
         ck_assert_msg(!def->check(&k.call, (const void *const *)k.in), "%s %s: %s", def->sig.name, words,
                       rote_error_detail());
     if (work_of(def, &k.call) <= most_work) {
-        st = harness_reference(&k, want);
+        st = bench_reference(&k, want);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
         for (size_t v = 0; v < variants; v++) {
-            struct harness_result r;
-            st = harness_check(dev, &k, variant[v], want, &r);
+            struct bench_result r;
+            st = bench_check(dev, &k, variant[v], want, &r);
             ck_assert_msg(!st, "%s/%s %s: %s", def->sig.name, variant[v], words, rote_error_detail());
             ck_assert_msg(r.error <= 1, "%s/%s %s: %.3g times the tolerance: %s", def->sig.name, variant[v], words,
                           r.error, r.where);
@@ -56,8 +56,8 @@ static void check_case(const struct op_def *def, const char *words, const char *
                 tally[v].worst = r.error;
         }
     }
-    harness_outputs_free(want);
-    harness_case_free(&k);
+    bench_outputs_free(want);
+    bench_case_free(&k);
 }
 
 START_TEST(operator_matches_reference)
@@ -93,10 +93,10 @@ START_TEST(gradient_matches_differences)
     if (!def->grads)
         return;
     for (const char *const *words = def->cases; *words; words++) {
-        struct harness_case k;
+        struct bench_case k;
         double error;
         int n;
-        enum rote_status st = harness_case_new(def, *words, 23, &k);
+        enum rote_status st = bench_case_new(def, *words, 23, &k);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, *words, rote_error_detail());
         if (work_of(def, &k.call) <= 2e5) {
             st = harness_gradient(&k, &error, &n);
@@ -105,7 +105,7 @@ START_TEST(gradient_matches_differences)
             worst = error > worst ? error : worst;
             compared += n;
         }
-        harness_case_free(&k);
+        bench_case_free(&k);
     }
     bool passes_only = true;
     for (const char *const *g = def->grads; *g; g++)
