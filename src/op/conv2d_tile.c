@@ -58,7 +58,7 @@ enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct 
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_product__tile", t.options, &inst->kernel[0]));
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", t.options, &inst->kernel[1]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", t.options, &inst->kernel[2]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", NULL, &inst->kernel[2]));
     inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, t.kt) * t.kt);
 out:
     return st;
@@ -112,7 +112,7 @@ enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct c
     enum rote_status st = ROTE_OK;
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_filter__tile", t.options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", t.options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
     int64_t splits = filter_splits(inst, g, t.kt);
     if (splits > 1)
         inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);

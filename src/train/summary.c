@@ -56,6 +56,7 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
     set_number(o, "test_accuracy", r.test_accuracy);
     set_number(o, "test_loss", r.test_loss);
     set_number(o, "seconds", r.seconds);
+    set_number(o, "seconds_to_first_step", r.first_step_seconds > 0 ? r.first_step_seconds : NAN);
     set_number(o, "images_per_second", r.images_per_second);
     json_object_set_new(o, "predicted_peak_bytes", json_integer((json_int_t)r.predicted_bytes));
     json_object_set_new(o, "peak_bytes", json_integer((json_int_t)r.peak_bytes));

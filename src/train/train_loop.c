@@ -141,6 +141,10 @@ static enum rote_status steps(struct rote_run *t, const struct train_hooks *hook
     double began = base_now();
     while (t->step < end) {
         TRY(one_step(t));
+        if (t->first_step == 0) {
+            TRY(rt_finish(t->dev));
+            t->first_step = base_now() - rt_opened(t->dev);
+        }
         bool line = t->step % t->cfg.log_every == 0 || t->step == end;
         if (line)
             TRY(log_step(t));

@@ -143,6 +143,40 @@ out:
     return st;
 }
 
+static void drop_plans(struct train_net *n)
+{
+    model_plan_free(n->step);
+    model_plan_free(n->clean);
+    model_plan_free(n->test);
+    n->step = n->clean = n->test = NULL;
+}
+
+static enum rote_status make_all_plans(struct rote_run *t)
+{
+    enum rote_status st = make_plans(t, &t->net, false);
+    return st || !t->control.m ? st : make_plans(t, &t->control, true);
+}
+
+/* Plans twice where someone builds programs for us: first to learn which are missing. What goes
+ * wrong then goes wrong again, and is told. */
+static void tell_builder(struct rote_run *t)
+{
+    if (!rt_has_builder(t->dev))
+        return;
+    const struct graph *g[8] = {NULL};
+    double per_step;
+    int n = 0;
+    rt_collect(t->dev, true);
+    if (!make_all_plans(t)) {
+        while (n < (int)COUNT_OF(g) && (g[n] = train_graph(t, n, &per_step)))
+            n++;
+        graph_tell_builder(g, n);
+    }
+    rt_collect(t->dev, false);
+    drop_plans(&t->net);
+    drop_plans(&t->control);
+}
+
 static enum rote_status build(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
@@ -150,9 +184,8 @@ static enum rote_status build(struct rote_run *t)
     TRY(config_validate(&t->cfg));
     TRY(prepare_data(t));
     TRY(make_models(t));
-    TRY(make_plans(t, &t->net, false));
-    if (t->control.m)
-        TRY(make_plans(t, &t->control, true));
+    tell_builder(t);
+    TRY(make_all_plans(t));
     TRY(train_list_memory(t));
 out:
     return st;
@@ -212,9 +245,7 @@ out:
 
 static void net_free(struct train_net *n)
 {
-    model_plan_free(n->step);
-    model_plan_free(n->clean);
-    model_plan_free(n->test);
+    drop_plans(n);
     model_free(n->m);
 }
 
@@ -235,6 +266,21 @@ void train_free(struct rote_run *t)
     base_free(t->device_id);
     config_free(&t->cfg);
     base_free(t);
+}
+
+const struct graph *train_graph(const struct rote_run *t, int index, double *per_step)
+{
+    const struct model_plan *plan[] = {t->net.step, t->net.clean, t->net.test, t->control.step, t->control.clean};
+    double batches = (double)t->steps_per_epoch, batch = t->cfg.batch;
+    double each[] = {1, (double)t->clean_count / batch / batches, (double)t->data->test.count / batch / batches,
+                     1.0 / t->cfg.control.every, (double)t->clean_count / batch / batches};
+    for (size_t i = 0; i < COUNT_OF(plan); i++) {
+        if (!plan[i] || index--)
+            continue;
+        *per_step = each[i];
+        return plan[i]->g;
+    }
+    return NULL;
 }
 
 const char *train_folder(const struct rote_run *t)

@@ -1,0 +1,82 @@
+/* rote warm: a network's kernels, compiled before they are needed. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "rote.h"
+#include "worker.h"
+
+static const char usage[] =
+    "usage: rote warm [CONFIG.yaml] [flags]\n\n"
+    "Compiles every kernel that training and evaluating a network takes into the cache, in\n"
+    "one process a processor, so that the next run starts at once.\n\n"
+    "  --model M        a network of the zoo instead of the configuration's; repeatable\n"
+    "  --set KEY=VALUE  overrides a key of the configuration; repeatable\n"
+    "  --device D       index, part of the name, cpu or gpu\n"
+    "  --json           what was built, as JSON\n"
+    "  --help\n";
+
+static const struct option options[] = {{"model", 1, 0, 'm'}, {"set", 1, 0, 's'},  {"device", 1, 0, 'd'},
+                                        {"json", 0, 0, 'j'},  {"help", 0, 0, 'h'}, {0}};
+
+static enum rote_status warm(rote_device *dev, struct cli_models *m, int i, int json)
+{
+    struct builders b = {.quiet = json};
+    rote_config *config = NULL;
+    rote_run *run = NULL;
+    size_t missing[2], before = rote_device_program_count(dev, &missing[0]);
+    double began = worker_clock();
+    enum rote_status st = cli_models_config(m, i, &config);
+    cli_build_in_workers(dev, &b);
+    if (!st)
+        st = rote_run_new(dev, config, NULL, &run);
+    rote_device_set_builder(dev, NULL, NULL);
+    size_t programs = rote_device_program_count(dev, &missing[1]) - before, built = missing[1] - missing[0];
+    const char *name = m->n_models ? m->model[i] : m->config ? m->config : "default";
+    if (!st)
+        printf(json ? "%s {\"model\": \"%s\", \"built\": %zu, \"cached\": %zu, \"seconds\": %.3f}"
+                    : "%s%s: %zu programs built, %zu in the cache, %.1f s\n",
+               json ? (i ? ",\n" : "[") : "", name, built, programs - built, worker_clock() - began);
+    rote_run_free(run);
+    rote_config_free(config);
+    return st;
+}
+
+int cmd_warm(int argc, char **argv)
+{
+    struct cli_models m = {0};
+    const char *device = NULL;
+    char *own = NULL;
+    rote_device *dev = NULL;
+    int c, json = 0;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
+        if (cli_models_flag(&m, c, optarg))
+            continue;
+        if (c == 'd')
+            device = optarg;
+        else if (c == 'j')
+            json = 1;
+        else if (c == 'h') {
+            fputs(usage, stdout);
+            return EXIT_DONE;
+        } else {
+            return cli_unknown_flag("warm", argv[optind - 1], options);
+        }
+    }
+    if (optind < argc)
+        m.config = argv[optind++];
+    if (optind < argc)
+        return cli_usage("warm", "unexpected argument '%s'", argv[optind]);
+    enum rote_status st = cli_models_device(&m, &own);
+    if (!st)
+        st = rote_device_open(device ? device : own, &dev);
+    for (int i = 0; !st && i < cli_models_count(&m); i++)
+        st = warm(dev, &m, i, json);
+    if (!st && json)
+        puts("]");
+    int code = st ? cli_fail("warm", st) : EXIT_DONE;
+    rote_free(own);
+    rote_device_free(dev);
+    return code;
+}
