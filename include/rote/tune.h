@@ -75,7 +75,7 @@ ROTE_API enum rote_status rote_tune_add(rote_tune *t, const rote_run *run);
  * one at a time; calls by their share of the step. What wins by more than 3% replaces. */
 ROTE_API enum rote_status rote_tune_search(rote_tune *t, const struct rote_tune_options *o);
 ROTE_API int rote_tune_count(const rote_tune *t);      /* calls that have something to choose */
-ROTE_API int rote_tune_left_out(const rote_tune *t);   /* calls that have not */
+ROTE_API int rote_tune_left_out(const rote_tune *t);   /* operators of the runs that have not */
 /* ROTE_ENOTFOUND past the last; valid until the next search. */
 ROTE_API enum rote_status rote_tune_get(const rote_tune *t, int index, struct rote_tune_call *out);
 /* Where the choices go; the caller's (rote_free). */

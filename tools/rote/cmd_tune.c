@@ -129,10 +129,10 @@ static void print_table(const rote_tune *tune)
 {
     struct rote_tune_call c;
     double initial = 0, tuned = 0;
-    int n = rote_tune_count(tune), measured = 0, again = 0;
+    int n = rote_tune_count(tune), measured = 0, complete = 0;
     printf("\n%9s %9s %6s %6s  %-28s %s\n", "default", "tuned", "gain", "runs", "variant", "call");
     for (int i = 0; i < n && !rote_tune_get(tune, i, &c); i++) {
-        again += c.skipped;
+        complete += c.complete;
         if (!(c.ms > 0))
             continue;
         measured++;
@@ -143,7 +143,10 @@ static void print_table(const rote_tune *tune)
     if (tuned > 0)
         printf("%9.3f %9.3f %5.2fx %6s  a training step's share of %d of %d calls, milliseconds\n", initial, tuned,
                initial / tuned, "", measured, n);
-    printf("%d calls have nothing to choose; %d were left as they are\n", rote_tune_left_out(tune), again);
+    printf("%d of %d calls are done; %d operators of the plan have nothing to choose\n", complete, n,
+           rote_tune_left_out(tune));
+    if (complete < n)
+        printf("the next 'rote tune' goes on from here; --budget gives it longer\n");
 }
 
 static void print_json(const rote_tune *tune, const char *path)
