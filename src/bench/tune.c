@@ -268,16 +268,24 @@ out:
     return st;
 }
 
+/* The value of a tunable in "winograd:items=4,block=640", or 0. */
+static int value_in(const char *words, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = strpbrk(words, ":,"); at; at = strpbrk(at + 1, ","))
+        if (!strncmp(at + 1, name, n) && at[1 + n] == '=')
+            return atoi(at + n + 2);
+    return 0;
+}
+
 /* `words` with one tunable set to another value. */
-static void with_value(const struct op_variant *v, const char *words, int tunable, int value, char out[OP_VARIANT_WORDS])
+static void with_value(const struct op_variant *v, const char *words, int tunable, int value,
+                       char out[OP_VARIANT_WORDS])
 {
     int at = snprintf(out, OP_VARIANT_WORDS, "%s", v->name);
     char mark = ':';
     for (int i = 0; v->tunables[i].name && at < OP_VARIANT_WORDS; i++) {
-        char key[48];
-        snprintf(key, sizeof key, "%s=", v->tunables[i].name);
-        const char *colon = strchr(words, ':'), *found = colon ? strstr(colon, key) : NULL;
-        int now = i == tunable ? value : found ? atoi(found + strlen(key)) : 0;
+        int now = i == tunable ? value : value_in(words, v->tunables[i].name);
         if (now)
             at += snprintf(out + at, (size_t)(OP_VARIANT_WORDS - at), "%c%s=%d", mark, v->tunables[i].name, now);
         mark = now ? ',' : mark;

@@ -200,7 +200,6 @@ static int tune(struct tuner *t, const struct cli_models *m, const char *selecto
     if (!st) {
         snprintf(t->device, sizeof t->device, "%s", info.id);
         cli_build_in_workers(dev, &builders);
-        progress_start(&stop, 1);
         st = add_models(tune, dev, m);
         rote_device_set_builder(dev, NULL, NULL);
     }
@@ -209,6 +208,7 @@ static int tune(struct tuner *t, const struct cli_models *m, const char *selecto
         if (!t->json)
             printf("tuning %s (%s), writing to %s\n", info.name, info.platform, path);
         fflush(stdout);
+        progress_start(&stop, 1);
         st = rote_tune_search(tune, &o);
         clear(t);
         worker_kill(&t->worker);
