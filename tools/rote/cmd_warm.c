@@ -1,6 +1,7 @@
 /* rote warm: a network's kernels, compiled before they are needed. */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rote.h"
@@ -68,6 +69,8 @@ int cmd_warm(int argc, char **argv)
         m.config = argv[optind++];
     if (optind < argc)
         return cli_usage("warm", "unexpected argument '%s'", argv[optind]);
+    if (getenv("ROTE_NO_CACHE"))
+        return cli_usage("warm", "ROTE_NO_CACHE is set: there is no cache to compile into%s", "");
     enum rote_status st = cli_models_device(&m, &own);
     if (!st)
         st = rote_device_open(device ? device : own, &dev);
