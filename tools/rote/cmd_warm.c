@@ -20,25 +20,31 @@ static const char usage[] =
 static const struct option options[] = {{"model", 1, 0, 'm'}, {"set", 1, 0, 's'},  {"device", 1, 0, 'd'},
                                         {"json", 0, 0, 'j'},  {"help", 0, 0, 'h'}, {0}};
 
-static enum rote_status warm(rote_device *dev, struct cli_models *m, int i, int json)
+/* On a device of its own, which holds what this network takes and no more. */
+static enum rote_status warm(const char *selector, struct cli_models *m, int i, int json)
 {
     struct builders b = {.quiet = json};
     rote_config *config = NULL;
+    rote_device *dev = NULL;
     rote_run *run = NULL;
-    size_t missing[2], before = rote_device_program_count(dev, &missing[0]);
+    size_t built = 0, programs = 0;
     double began = worker_clock();
     enum rote_status st = cli_models_config(m, i, &config);
-    cli_build_in_workers(dev, &b);
     if (!st)
+        st = rote_device_open(selector, &dev);
+    if (!st) {
+        cli_build_in_workers(dev, &b);
         st = rote_run_new(dev, config, NULL, &run);
-    rote_device_set_builder(dev, NULL, NULL);
-    size_t programs = rote_device_program_count(dev, &missing[1]) - before, built = missing[1] - missing[0];
+        programs = rote_device_program_count(dev, &built);
+    }
     const char *name = m->n_models ? m->model[i] : m->config ? m->config : "default";
     if (!st)
         printf(json ? "%s {\"model\": \"%s\", \"built\": %zu, \"cached\": %zu, \"seconds\": %.3f}"
                     : "%s%s: %zu programs built, %zu in the cache, %.1f s\n",
                json ? (i ? ",\n" : "[") : "", name, built, programs - built, worker_clock() - began);
+    fflush(stdout);
     rote_run_free(run);
+    rote_device_free(dev);
     rote_config_free(config);
     return st;
 }
@@ -48,7 +54,6 @@ int cmd_warm(int argc, char **argv)
     struct cli_models m = {0};
     const char *device = NULL;
     char *own = NULL;
-    rote_device *dev = NULL;
     int c, json = 0;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
@@ -72,14 +77,11 @@ int cmd_warm(int argc, char **argv)
     if (getenv("ROTE_NO_CACHE"))
         return cli_usage("warm", "ROTE_NO_CACHE is set: there is no cache to compile into%s", "");
     enum rote_status st = cli_models_device(&m, &own);
-    if (!st)
-        st = rote_device_open(device ? device : own, &dev);
     for (int i = 0; !st && i < cli_models_count(&m); i++)
-        st = warm(dev, &m, i, json);
+        st = warm(device ? device : own, &m, i, json);
     if (!st && json)
         puts("]");
     int code = st ? cli_fail("warm", st) : EXIT_DONE;
     rote_free(own);
-    rote_device_free(dev);
     return code;
 }
