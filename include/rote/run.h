@@ -115,6 +115,7 @@ struct rote_head_report {
 struct rote_report {
     int64_t step, steps, epoch, epochs;
     double seconds, images_per_second;
+    double first_step_seconds; /* from rote_device_open to the end of this process's first step; 0: none */
     uint64_t predicted_bytes, peak_bytes; /* device memory */
     double test_accuracy, test_loss;      /* of the first class head; NaN without test data */
     int n_heads;

@@ -77,6 +77,9 @@ void graph_set_mem(struct graph *g, int tensor, struct rt_mem *mem);
 
 /* Chooses variants, then places activations and workspaces: arena_bytes. */
 enum rote_status graph_plan(struct graph *g);
+/* Of graphs that were planned while their device collected: tells its builder the calls whose
+ * programs are missing. */
+void graph_tell_builder(const struct graph *const *g, int count);
 /* Makes the views; `block` are the arena's parts, each of facts.max_alloc rounded
  * down to the alignment but the last: graph_arena_new makes them. */
 struct graph_arena {

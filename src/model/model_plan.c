@@ -154,7 +154,8 @@ out:
     return st;
 }
 
-/* `words`: a variant's name, tunables behind a colon. */
+/* `words`: a variant's name, tunables behind a colon. It is a preference: nodes whose shapes it does
+ * not take keep their own choice. */
 static enum rote_status set_variant(struct graph *g, const char *words)
 {
     const char *known[16] = {"host"};
@@ -163,13 +164,16 @@ static enum rote_status set_variant(struct graph *g, const char *words)
     snprintf(variant, sizeof variant, "%.*s", (int)strcspn(words, ":"), words);
     bool found = !strcmp(variant, "host");
     for (int i = 0; i < g->n_nodes; i++) {
-        bool has = !strcmp(variant, "host");
+        bool has = !strcmp(variant, "host"), takes = has;
         for (const struct op_variant *const *v = op_def_of(&g->node[i].call)->variants; *v; v++) {
-            has = has || !strcmp((*v)->name, variant);
+            if (!strcmp((*v)->name, variant)) {
+                has = true;
+                takes = !(*v)->accepts || (*v)->accepts(rt_facts_of(g->dev), &g->node[i].call);
+            }
             if (n_known < COUNT_OF(known))
                 known[n_known++] = (*v)->name;
         }
-        if (has)
+        if (takes)
             snprintf(g->node[i].variant, sizeof g->node[i].variant, "%s", words);
         found = found || has;
     }

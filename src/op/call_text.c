@@ -127,6 +127,38 @@ out:
     return st;
 }
 
+static enum rote_status attr_words(const struct call *c, int i, struct base_buf *out)
+{
+    const struct call_attr *a = &c->sig->attr[i];
+    if (a->kind == ATTR_FLOAT)
+        return c->attr[i].f == a->initial ? ROTE_OK : base_buf_printf(out, " %s=%.17g", a->name, c->attr[i].f);
+    if (c->attr[i].i == (int64_t)a->initial)
+        return ROTE_OK;
+    if (a->kind == ATTR_INT)
+        return base_buf_printf(out, " %s=%lld", a->name, (long long)c->attr[i].i);
+    const char *choice = a->choices;
+    for (int64_t k = 0; k < c->attr[i].i; k++)
+        choice = strchr(choice, '|') + 1;
+    return base_buf_printf(out, " %s=%.*s", a->name, (int)strcspn(choice, "|"), choice);
+}
+
+enum rote_status op_call_words(const struct call *c, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(base_buf_printf(out, "%s", c->sig->name));
+    for (int i = 0; i < c->sig->n_in; i++)
+        for (int k = 0; c->in_present[i] && k < c->in[i].rank; k++) {
+            if (!k)
+                TRY(base_buf_printf(out, " %s=", c->sig->in[i].name));
+            TRY(base_buf_printf(out, k ? "x%lld" : "%lld", (long long)c->in[i].dim[k]));
+        }
+    for (int i = 0; i < c->sig->n_attr; i++)
+        if (!c->sig->attr[i].runtime)
+            TRY(attr_words(c, i, out));
+out:
+    return st;
+}
+
 enum rote_status op_call_infer(struct call *c)
 {
     const struct op_def *def = op_def_of(c);

@@ -143,7 +143,7 @@ enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct 
     struct layout *l = NULL;
     TRY(tile_kernel(inst, g, "conv2d", "conv2d_product__tile", &l));
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", l->options, &inst->kernel[1]));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", l->options, &inst->kernel[2]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", NULL, &inst->kernel[2]));
     inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, l) * l->kt);
 out:
     return st;
@@ -202,7 +202,7 @@ enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct c
     enum rote_status st = ROTE_OK;
     struct layout *l = NULL;
     TRY(tile_kernel(inst, g, "conv2d_filter", "conv2d_filter__tile", &l));
-    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", l->options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
     int64_t splits = filter_splits(inst, g, l);
     if (splits > 1)
         inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "rt/rt_tuning.h"
+
 static const struct op_def *const registry[] = {
 #define OP(name) &op_##name,
 #include "ref/ops.def"
@@ -135,6 +137,58 @@ static bool takes(const struct op_variant *v, const struct op_inst *inst)
     return !v->accepts || v->accepts(rt_facts_of(inst->dev), &inst->call);
 }
 
+void op_inst_kernels_hash(const struct op_inst *inst, char out[RT_HASH])
+{
+    struct base_sha256 s;
+    char hex[65];
+    base_sha256_init(&s);
+    for (int i = 0; i < OP_MAX_KERNELS; i++)
+        if (inst->kernel[i])
+            base_sha256_add(&s, rt_kernel_source_hash(inst->kernel[i]), RT_HASH);
+    base_sha256_hex(&s, hex);
+    snprintf(out, RT_HASH, "%.*s", RT_HASH - 1, hex);
+}
+
+static const struct op_variant *variant_named(const struct op_def *def, const char *words)
+{
+    size_t n = strcspn(words, ":");
+    for (const struct op_variant *const *v = def->variants; *v; v++)
+        if (strlen((*v)->name) == n && !strncmp((*v)->name, words, n))
+            return *v;
+    return NULL;
+}
+
+/* As the tuning file says, if it says so of this call and still means these kernels. */
+static bool choose_tuned(struct op_inst *inst)
+{
+    struct base_buf call = {0};
+    const struct rt_tuning_line *line = NULL;
+    char why[400] = "", kernels[RT_HASH];
+    if (rt_tuning_any(inst->dev) && !op_call_words(&inst->call, &call))
+        line = rt_tuning_choice(inst->dev, call.text);
+    base_buf_free(&call);
+    if (!line)
+        return false;
+    const struct op_variant *v = variant_named(inst->def, line->variant);
+    const char *colon = strchr(line->variant, ':');
+    if (!v)
+        snprintf(why, sizeof why, "%s has no variant '%s'", inst->def->sig.name, line->variant);
+    else if (!takes(v, inst))
+        snprintf(why, sizeof why, "variant %s does not take these shapes", line->variant);
+    else if (try_variant(inst, v, colon ? colon + 1 : NULL))
+        snprintf(why, sizeof why, "%s", rote_error_detail());
+    if (*why)
+        goto out;
+    op_inst_kernels_hash(inst, kernels);
+    if (!strcmp(kernels, line->kernels))
+        return true;
+    snprintf(why, sizeof why, "the kernels of %s have changed since", line->variant);
+    release_kernels(inst);
+out:
+    rt_tuning_complain(inst->dev, line, why);
+    return false;
+}
+
 /* By name: that variant or an error. Otherwise the first that prepares; one that
  * fails to build is passed over with a warning. */
 static enum rote_status choose(struct op_inst *inst, const char *words)
@@ -159,7 +213,8 @@ static enum rote_status choose(struct op_inst *inst, const char *words)
         enum rote_status st = try_variant(inst, *v, tunables ? tunables + 1 : NULL);
         if (!st || named)
             return st;
-        base_warn("%s: variant %s is passed over: %s", inst->def->sig.name, (*v)->name, rote_error_detail());
+        if (!rt_collecting(inst->dev)) /* it will be tried again */
+            base_warn("%s: variant %s is passed over: %s", inst->def->sig.name, (*v)->name, rote_error_detail());
     }
     if (!named || !strcmp(name, "host"))
         return try_variant(inst, &op_variant_host, tunables ? tunables + 1 : NULL);
@@ -169,7 +224,8 @@ static enum rote_status choose(struct op_inst *inst, const char *words)
                       near ? near : known[0]);
 }
 
-enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_inst **out)
+static enum rote_status make(struct rote_device *dev, const struct call *c, const char *variant, bool tuned,
+                             struct op_inst **out)
 {
     enum rote_status st = ROTE_OK;
     struct op_inst *inst = NULL;
@@ -177,12 +233,23 @@ enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, cons
     inst->dev = dev;
     inst->def = op_def_of(c);
     inst->call = *c;
-    TRY(choose(inst, variant));
+    if (!tuned || !choose_tuned(inst))
+        TRY(choose(inst, variant));
     *out = inst;
     inst = NULL;
 out:
     op_inst_free(inst);
     return st;
+}
+
+enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_inst **out)
+{
+    return make(dev, c, variant, !variant || !*variant, out);
+}
+
+enum rote_status op_inst_new_untuned(struct rote_device *dev, const struct call *c, struct op_inst **out)
+{
+    return make(dev, c, NULL, false, out);
 }
 
 enum rote_status op_inst_run(struct op_inst *inst)

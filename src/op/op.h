@@ -80,6 +80,9 @@ void op_call_init(struct call *c, const struct op_def *def);
 enum rote_status op_call_set(struct call *c, const char *word);
 /* Blank-separated words. */
 enum rote_status op_call_parse(struct call *c, const char *words);
+/* The inverse: "conv2d_fwd x=8x8x64x32 w=... pad_h=1", what fixes a plan: present inputs, then
+ * attributes that differ from their defaults, runtime ones aside. Appends. */
+enum rote_status op_call_words(const struct call *c, struct base_buf *out);
 /* Ranges, ranks, dtypes, required ports, then def->infer. */
 enum rote_status op_call_infer(struct call *c);
 const struct op_def *op_def_of(const struct call *c);
@@ -98,7 +101,7 @@ struct op_inst {
     struct rt_mem *workspace;      /* borrowed */
 };
 
-/* variant NULL or "": the first that accepts and prepares; else a name, with tunables' values
+/* variant NULL or "": what the device's tuning says, else the first that accepts and prepares; else a name, with tunables' values
  * behind a colon: "winograd:items=4,block=512". A variant refuses in `prepare` values that it
  * cannot run with. */
 enum rote_status op_inst_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_inst **out);
@@ -108,6 +111,10 @@ void op_inst_free(struct op_inst *inst);
 int64_t op_tuned(const struct op_inst *inst, const char *tunable, int64_t initial);
 /* Variant and chosen tunables as op_inst_new takes them. */
 void op_inst_words(const struct op_inst *inst, char out[OP_VARIANT_WORDS]);
+/* Of the sources of the kernels that it runs. */
+void op_inst_kernels_hash(const struct op_inst *inst, char out[RT_HASH]);
+/* The first that accepts and prepares, tuning or not. */
+enum rote_status op_inst_new_untuned(struct rote_device *dev, const struct call *c, struct op_inst **out);
 /* Sets a runtime attribute; an operator without it is left alone. */
 void op_inst_set_int(struct op_inst *inst, const char *attr, int64_t v);
 void op_inst_set_float(struct op_inst *inst, const char *attr, double v);

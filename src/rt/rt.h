@@ -6,6 +6,8 @@
 
 #include "base/base.h"
 
+#define RT_HASH 17 /* the first 64 bits of a SHA-256 in hexadecimal, and NUL */
+
 struct rote_device; /* public handle, include/rote/device.h */
 struct rt_mem;      /* a buffer or a view of one */
 struct rt_kernel;
@@ -23,6 +25,7 @@ struct rt_facts {
     uint32_t native_float; /* native vector width in floats */
     bool has_fp16, has_fp64, has_subgroups; /* by probe, not by version */
     bool duplicate;        /* the same hardware was listed before */
+    bool keeps_kernels;    /* the driver caches on disk what it compiles, at the first launch of a size */
 };
 
 /* Every device of every platform, in the loader's order. The caller frees *out
@@ -52,14 +55,36 @@ enum rote_status rt_copy(struct rt_mem *dst, uint64_t dst_off, struct rt_mem *sr
 enum rote_status rt_flush(struct rote_device *dev);
 enum rote_status rt_finish(struct rote_device *dev);
 
-/* A kernel of cl/<file>.cl built with `options` ("-DA=1 ..." or NULL); programs
- * are cached in the device and on disk. */
+/* A kernel of cl/<file>.cl built with `options` ("-DA=1 ..." or NULL). Its program holds this
+ * kernel alone, since drivers compile all of a program; programs are cached in the device and on
+ * disk. */
 enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const char *name, const char *options,
                                struct rt_kernel **out);
 void rt_kernel_free(struct rt_kernel *k);
 uint64_t rt_kernel_max_group(const struct rt_kernel *k);
 /* Bytes of memory that each work-item has for what did not fit registers, by the driver's word. */
 uint64_t rt_kernel_private_bytes(const struct rt_kernel *k);
+/* Of the source with its includes, options aside. */
+const char *rt_kernel_source_hash(const struct rt_kernel *k);
+/* The same for kernels of one program: one source and options. */
+const void *rt_kernel_program(const struct rt_kernel *k);
+
+/* Between on and off rt_kernel_new builds nothing; such kernels tell their sources, and do not run. */
+void rt_collect(struct rote_device *dev, bool on);
+bool rt_collecting(const struct rote_device *dev);
+/* Of a kernel that was made meanwhile: RT_HAVE, the device or the disk cache has its program;
+ * RT_MISSING, it must be built; RT_CLAIMED, it must, and some kernel's call has claimed it. */
+enum rt_need { RT_HAVE, RT_MISSING, RT_CLAIMED };
+enum rt_need rt_kernel_need(const struct rt_kernel *k);
+void rt_kernel_claim(struct rt_kernel *k);
+bool rt_has_builder(const struct rote_device *dev);
+/* Calls whose programs are missing, for the device's builder (include/rote/programs.h). */
+void rt_tell_builder(struct rote_device *dev, const char *const *calls, size_t first, size_t count);
+
+/* A file of the user's cache folder, which is made. */
+enum rote_status rt_cache_file(const char *name, char **path);
+/* base_now() when the device was asked for. */
+double rt_opened(const struct rote_device *dev);
 /* Sets the arguments and enqueues. One letter of fmt an argument:
  * m struct rt_mem * (NULL allowed), i int32_t, u uint32_t, l uint64_t,
  * f float (passed as double). L: local memory of that many bytes (size_t).

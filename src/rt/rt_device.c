@@ -103,6 +103,9 @@ enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_fact
     f->align = align_bits / 8 > 64 ? align_bits / 8 : 64;
     f->native_float = native ? native : 1;
     stable_id(f);
+#define QUIRK(name, fact) f->fact = f->fact || !strcmp(f->platform, name);
+#include "rt/quirks.def"
+#undef QUIRK
 out:
     return st;
 }
@@ -130,7 +133,7 @@ enum rote_status rt_probe(struct rote_device *dev)
         cl_program program;
         if (!strstr(extensions, probe[i].extension))
             continue;
-        if (!rt_program_build(dev, probe[i].source, NULL, &program)) {
+        if (!rt_program_make(dev, probe[i].source, "", &program)) {
             *probe[i].fact = true;
             clReleaseProgram(program);
         }
@@ -245,6 +248,7 @@ enum rote_status rt_open(const char *selector, struct rote_device **out)
     struct found found[MAX_DEVICES];
     struct rt_facts *facts = NULL;
     size_t count, pick = 0;
+    double began = base_now();
     cl_context context = NULL;
     cl_command_queue queue = NULL;
     TRY(base_alloc(&facts, MAX_DEVICES, sizeof *facts));
@@ -255,6 +259,7 @@ enum rote_status rt_open(const char *selector, struct rote_device **out)
     TRY_CL_NEW(context, clCreateContext, properties, 1, &found[pick].device, NULL, NULL);
     TRY_CL_NEW(queue, clCreateCommandQueue, context, found[pick].device, CL_QUEUE_PROFILING_ENABLE);
     TRY(rt_device_wrap(found[pick].platform, found[pick].device, context, queue, out));
+    (*out)->opened = began;
 out:
     if (st)
         base_error_prefix("cannot open device '%s'", selector && *selector ? selector : "first");
@@ -279,6 +284,7 @@ enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, 
     dev->context = c;
     TRY_CL(clRetainCommandQueue, q);
     dev->queue = q;
+    dev->opened = base_now();
     TRY(rt_probe(dev));
     *out = dev;
     dev = NULL;
@@ -313,6 +319,7 @@ void rt_close(struct rote_device *dev)
         clFinish(dev->queue);
     rt_trace_free(dev);
     rt_programs_free(dev);
+    rt_tuning_free(dev->tuning);
     if (dev->queue)
         clReleaseCommandQueue(dev->queue);
     if (dev->context)
@@ -323,4 +330,9 @@ void rt_close(struct rote_device *dev)
 const struct rt_facts *rt_facts_of(const struct rote_device *dev)
 {
     return &dev->facts;
+}
+
+double rt_opened(const struct rote_device *dev)
+{
+    return dev->opened;
 }

@@ -4,10 +4,14 @@
 
 #include <CL/cl.h>
 
+#include "rote/programs.h"
 #include "rt/rt.h"
 
 struct rt_program {
     char key[65]; /* SHA-256 of source and options */
+    char source[RT_HASH]; /* of the source alone */
+    bool missing;         /* was asked for while the device collected, and is not in the disk cache */
+    bool claimed;         /* by a call that will build it */
     cl_program program;
     struct rt_program *next;
 };
@@ -25,6 +29,11 @@ struct rote_device {
     cl_context context;
     cl_command_queue queue;
     struct rt_program *programs;
+    bool collecting;
+    rote_builder_fn builder;
+    void *builder_user;
+    struct rt_tuning *tuning; /* NULL: not read yet */
+    double opened; /* base_now() when it was asked for */
     uint64_t live, peak;
     bool trace;
     struct rt_event *events;
@@ -45,6 +54,7 @@ struct rt_kernel {
     struct rote_device *dev;
     cl_kernel kernel;
     char *name;
+    struct rt_program *program;
     uint64_t max_group, private_bytes;
 };
 
@@ -80,8 +90,19 @@ enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_fact
 enum rote_status rt_probe(struct rote_device *dev);
 enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, cl_command_queue q,
                                 struct rote_device **out);
-enum rote_status rt_program_get(struct rote_device *dev, const char *file, const char *options, cl_program *out);
-enum rote_status rt_program_build(struct rote_device *dev, const char *source, const char *options, cl_program *out);
+/* One kernel of cl/<file>.cl. *out is the device's, NULL while it collects. */
+enum rote_status rt_program_get(struct rote_device *dev, const char *file, const char *kernel, const char *options,
+                                struct rt_program **out);
+/* By way of the disk cache; *out is the caller's. */
+enum rote_status rt_program_make(struct rote_device *dev, const char *source, const char *options, cl_program *out);
+void rt_tuning_free(struct rt_tuning *t);
+
+/* Files of cl/ as the build embeds them; a nameless one ends. */
+struct rt_embedded {
+    const char *name;
+    const unsigned char *text;
+};
+extern const struct rt_embedded rt_embedded_kernels[];
 void rt_programs_free(struct rote_device *dev);
 /* An event to profile a launch with, or NULL when there is no trace. */
 cl_event *rt_trace_event(struct rote_device *dev, const char *kernel);

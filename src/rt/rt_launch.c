@@ -25,19 +25,23 @@ enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const 
 {
     enum rote_status st = ROTE_OK;
     struct rt_kernel *k = NULL;
-    cl_program program;
+    struct rt_program *program;
     size_t group;
     cl_ulong private_bytes;
     TRY(base_alloc(&k, 1, sizeof *k));
     k->dev = dev;
     TRY(base_strdup(&k->name, name));
-    TRY(rt_program_get(dev, file, options, &program));
-    TRY_CL_NEW(k->kernel, clCreateKernel, program, name);
-    TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL);
-    TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_PRIVATE_MEM_SIZE, sizeof private_bytes,
-           &private_bytes, NULL);
-    k->max_group = group;
-    k->private_bytes = private_bytes;
+    TRY(rt_program_get(dev, file, name, options, &program));
+    k->program = program;
+    k->max_group = dev->facts.max_work_group;
+    if (program->program) {
+        TRY_CL_NEW(k->kernel, clCreateKernel, program->program, name);
+        TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_WORK_GROUP_SIZE, sizeof group, &group, NULL);
+        TRY_CL(clGetKernelWorkGroupInfo, k->kernel, dev->id, CL_KERNEL_PRIVATE_MEM_SIZE, sizeof private_bytes,
+               &private_bytes, NULL);
+        k->max_group = group;
+        k->private_bytes = private_bytes;
+    }
     list_kernel(file, name, options);
     *out = k;
     k = NULL;
@@ -66,6 +70,26 @@ uint64_t rt_kernel_max_group(const struct rt_kernel *k)
 uint64_t rt_kernel_private_bytes(const struct rt_kernel *k)
 {
     return k->private_bytes;
+}
+
+const char *rt_kernel_source_hash(const struct rt_kernel *k)
+{
+    return k->program->source;
+}
+
+enum rt_need rt_kernel_need(const struct rt_kernel *k)
+{
+    return !k->program->missing ? RT_HAVE : k->program->claimed ? RT_CLAIMED : RT_MISSING;
+}
+
+void rt_kernel_claim(struct rt_kernel *k)
+{
+    k->program->claimed = true;
+}
+
+const void *rt_kernel_program(const struct rt_kernel *k)
+{
+    return k->program;
 }
 
 static enum rote_status set_args(struct rt_kernel *k, const char *fmt, va_list ap)
@@ -116,6 +140,7 @@ enum rote_status rt_run(struct rt_kernel *k, int dims, const size_t *global, con
     enum rote_status st = ROTE_OK;
     size_t rounded[3] = {1, 1, 1}, group[3] = {1, 1, 1};
     va_list ap;
+    assert(k->kernel); /* else it was made while the device collected */
     va_start(ap, fmt);
     st = set_args(k, fmt, ap);
     va_end(ap);

@@ -9,12 +9,6 @@
 #define CACHE_FORMAT "rote-binary-1"
 #define BUILD_OPTIONS "-cl-std=CL1.2"
 
-struct rt_embedded {
-    const char *name;
-    const unsigned char *text;
-};
-extern const struct rt_embedded rt_embedded_kernels[];
-
 /* ROTE_KERNELS names a folder to read instead of the embedded sources. */
 static enum rote_status source_of(const char *name, char **out)
 {
@@ -62,7 +56,32 @@ out:
     return st;
 }
 
-static enum rote_status cache_path(const char *key, char **out)
+/* Keeps `kernel` and leaves the others' lines empty, so that the compiler's line numbers stay.
+ * A definition goes from the paragraph above a line "... kernel void NAME(" or
+ * "VECTOR_KERNEL void NAME(" at its start, where attributes stand, to the next line "}". */
+static void keep_kernel(char *text, const char *kernel)
+{
+    char *from = text;
+    for (char *line = text; *line;) {
+        char *end = strchr(line, '\n'), name[96];
+        size_t len = end ? (size_t)(end - line) + 1 : strlen(line);
+        bool starts = sscanf(line, "kernel void %95[a-z0-9_](", name) == 1 ||
+                      sscanf(line, "VECTOR_KERNEL void %95[a-z0-9_](", name) == 1;
+        char *stop = starts && strcmp(name, kernel) ? strstr(line, "\n}\n") : NULL;
+        if (stop) {
+            for (char *c = from; c < stop + 2; c++)
+                *c = *c == '\n' ? '\n' : ' ';
+            len = (size_t)(stop + 3 - line);
+        }
+        bool alone = len > 1 && line[len - 1] == '\n' && line[0] >= 'A' && line[0] <= 'Z' &&
+                     strspn(line, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789") == len - 1;
+        line += len;
+        if (!alone)
+            from = line;
+    }
+}
+
+enum rote_status rt_cache_file(const char *name, char **path)
 {
     enum rote_status st = ROTE_OK;
     char *folder = NULL;
@@ -74,10 +93,17 @@ static enum rote_status cache_path(const char *key, char **out)
     else
         TRY(base_sprintf(&folder, "%s/.cache/rote", home && *home ? home : "/tmp"));
     TRY(base_make_dirs(folder));
-    TRY(base_sprintf(out, "%s/%s.bin", folder, key));
+    TRY(base_sprintf(path, "%s/%s", folder, name));
 out:
     base_free(folder);
     return st;
+}
+
+static bool cache_path(const char *key, char **out)
+{
+    char name[80];
+    snprintf(name, sizeof name, "%s.bin", key);
+    return !getenv("ROTE_NO_CACHE") && rt_cache_file(name, out) == ROTE_OK;
 }
 
 static void cache_key(const struct rote_device *dev, const char *source, const char *options, char key[65])
@@ -148,7 +174,7 @@ out:
     return st;
 }
 
-enum rote_status rt_program_build(struct rote_device *dev, const char *source, const char *options, cl_program *out)
+static enum rote_status build(struct rote_device *dev, const char *source, const char *options, cl_program *out)
 {
     enum rote_status st = ROTE_OK;
     cl_program program = NULL;
@@ -176,47 +202,80 @@ out:
     return st;
 }
 
-/* From disk where a sound binary is, else from source; a cache that cannot be
- * written costs a rebuild next time, nothing else. */
+static bool is_cached(const char *key)
+{
+    char *path = NULL;
+    bool found = cache_path(key, &path) && base_file_exists(path);
+    base_free(path);
+    return found;
+}
+
+/* From disk where a sound binary is, else from source; a cache that cannot be written costs a
+ * rebuild next time, nothing else. A driver that keeps what it compiled finds it by the source
+ * again; asking it for a binary makes it compile once more. Then the file only says that. */
 static enum rote_status load_or_build(struct rote_device *dev, const char *source, const char *options,
                                       const char *key, cl_program *out)
 {
     enum rote_status st = ROTE_OK;
     char *path = NULL;
-    bool cached = !getenv("ROTE_NO_CACHE") && cache_path(key, &path) == ROTE_OK;
-    if (cached && base_file_exists(path) && cache_load(dev, path, out) == ROTE_OK)
+    bool own = dev->facts.keeps_kernels, cached = cache_path(key, &path), there = cached && base_file_exists(path);
+    if (there && !own && cache_load(dev, path, out) == ROTE_OK)
         goto out;
-    TRY(rt_program_build(dev, source, options, out));
-    if (cached && cache_store(dev, path, *out) != ROTE_OK)
+    TRY(build(dev, source, options, out));
+    if (own && cached && !there)
+        base_write_file_atomic(path, "", 0);
+    else if (!own && cached && cache_store(dev, path, *out) != ROTE_OK)
         unlink(path);
 out:
     base_free(path);
     return st;
 }
 
-enum rote_status rt_program_get(struct rote_device *dev, const char *file, const char *options, cl_program *out)
+enum rote_status rt_program_make(struct rote_device *dev, const char *source, const char *options, cl_program *out)
+{
+    char key[65];
+    cache_key(dev, source, options, key);
+    return load_or_build(dev, source, options, key, out);
+}
+
+static struct rt_program *find_program(struct rote_device *dev, const char *key)
+{
+    for (struct rt_program *p = dev->programs; p; p = p->next)
+        if (!strcmp(p->key, key))
+            return p;
+    return NULL;
+}
+
+enum rote_status rt_program_get(struct rote_device *dev, const char *file, const char *kernel, const char *options,
+                                struct rt_program **out)
 {
     enum rote_status st = ROTE_OK;
     struct base_buf source = {0};
     struct rt_program *p = NULL;
-    char name[96], key[65];
+    char name[96], key[65], hash[65];
     options = options ? options : "";
     snprintf(name, sizeof name, "%s.cl", file);
     TRY(expand(name, &source, 0));
-    cache_key(dev, source.text ? source.text : "", options, key);
-    for (struct rt_program *q = dev->programs; q; q = q->next) {
-        if (!strcmp(q->key, key)) {
-            *out = q->program;
-            goto out;
-        }
+    TRY(base_buf_add(&source, "", 0));
+    keep_kernel(source.text, kernel);
+    cache_key(dev, source.text, options, key);
+    *out = find_program(dev, key);
+    if (*out && ((*out)->program || dev->collecting))
+        goto out;
+    if (!*out) {
+        TRY(base_alloc(&p, 1, sizeof *p));
+        memcpy(p->key, key, sizeof key);
+        hash_of(source.text, source.len, hash);
+        memcpy(p->source, hash, RT_HASH - 1);
+        *out = p;
+        p->next = dev->programs;
+        dev->programs = p;
+        p = NULL;
     }
-    TRY(base_alloc(&p, 1, sizeof *p));
-    memcpy(p->key, key, sizeof key);
-    TRY(load_or_build(dev, source.text, options, key, &p->program));
-    *out = p->program;
-    p->next = dev->programs;
-    dev->programs = p;
-    p = NULL;
+    if (dev->collecting)
+        (*out)->missing = !is_cached(key);
+    else
+        TRY(load_or_build(dev, source.text, options, key, &(*out)->program));
 out:
     if (st)
         base_error_prefix("kernel file %s.cl", file);
@@ -230,7 +289,49 @@ void rt_programs_free(struct rote_device *dev)
     while (dev->programs) {
         struct rt_program *p = dev->programs;
         dev->programs = p->next;
-        clReleaseProgram(p->program);
+        if (p->program)
+            clReleaseProgram(p->program);
         base_free(p);
     }
+}
+
+void rt_collect(struct rote_device *dev, bool on)
+{
+    dev->collecting = on;
+}
+
+bool rt_collecting(const struct rote_device *dev)
+{
+    return dev->collecting;
+}
+
+void rt_tell_builder(struct rote_device *dev, const char *const *calls, size_t first, size_t count)
+{
+    if (dev->builder && count)
+        dev->builder(dev->builder_user, dev, calls, first, count);
+}
+
+bool rt_has_builder(const struct rote_device *dev)
+{
+    return dev->builder && !getenv("ROTE_NO_CACHE"); /* what others build is found there */
+}
+
+void rote_device_set_builder(rote_device *device, rote_builder_fn fn, void *user)
+{
+    if (!device)
+        return;
+    device->builder = fn;
+    device->builder_user = user;
+}
+
+size_t rote_device_program_count(const rote_device *device, size_t *missing)
+{
+    size_t count = 0, lacked = 0;
+    for (const struct rt_program *p = device ? device->programs : NULL; p; p = p->next) {
+        count += p->program != NULL;
+        lacked += p->program && p->missing;
+    }
+    if (missing)
+        *missing = lacked;
+    return count;
 }

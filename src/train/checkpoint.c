@@ -157,6 +157,8 @@ static enum rote_status add_meta(struct rote_run *t, struct st_file *f)
     TRY(st_meta(f, "network", digest));
     data_digest(t, digest);
     TRY(st_meta(f, "data", digest));
+    TRY(train_choices_digest(t, digest));
+    TRY(st_meta(f, "choices", digest));
     TRY(meta_number(f, "step", (double)t->step));
     TRY(meta_number(f, "seconds", t->seconds));
     TRY(meta_number(f, "training_seconds", t->training_seconds));
@@ -336,6 +338,7 @@ static enum rote_status check_meta(struct rote_run *t, const struct st_file *f, 
     char digest[65];
     const char *format = st_meta_get(f, "format"), *network = st_meta_get(f, "network"), *data = st_meta_get(f, "data");
     const char *device = st_meta_get(f, "device"), *driver = st_meta_get(f, "driver");
+    const char *choices = st_meta_get(f, "choices");
     const struct rt_facts *facts = rt_facts_of(t->dev);
     if (!format || strcmp(format, FORMAT) || !network || !data || !device || !driver || !st_meta_get(f, "step"))
         return base_error(ROTE_EFORMAT, "%s is no checkpoint of this version (format %s, expected %s)", path,
@@ -349,6 +352,9 @@ static enum rote_status check_meta(struct rote_run *t, const struct st_file *f, 
     if (strcmp(device, facts->id) || strcmp(driver, facts->driver))
         base_warn("%s was made on %s, driver %s; going on with %s, driver %s: results will not be the same bits", path,
                   device, driver, facts->id, facts->driver);
+    else if (choices && !train_choices_digest(t, digest) && strcmp(digest, choices))
+        base_warn("%s was made with other variants of operators: the device was tuned since, or its tuning file is "
+                  "gone; results will not be the same bits", path);
     return ROTE_OK;
 }
 

@@ -56,6 +56,7 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
     set_number(o, "test_accuracy", r.test_accuracy);
     set_number(o, "test_loss", r.test_loss);
     set_number(o, "seconds", r.seconds);
+    set_number(o, "seconds_to_first_step", r.first_step_seconds > 0 ? r.first_step_seconds : NAN);
     set_number(o, "images_per_second", r.images_per_second);
     set_number(o, "training_seconds", r.training_seconds);
     set_number(o, "instrument_seconds", r.instrument_seconds);

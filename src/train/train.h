@@ -50,6 +50,9 @@ enum rote_status train_head_report(const struct rote_run *t, int head, struct ro
 enum rote_status train_report_json(const struct rote_run *t, struct base_buf *out);
 /* The plan of a training step as text, or as JSON: nodes, variants, layouts, memory. */
 enum rote_status train_describe(const struct rote_run *t, bool json, struct base_buf *out);
+/* The graphs that a run walks, `index` from 0, and how often per training step; NULL past the
+ * last. */
+const struct graph *train_graph(const struct rote_run *t, int index, double *per_step);
 const char *train_folder(const struct rote_run *t); /* NULL before train_create_folder */
 /* The configuration that a run's folder has; c is {0} or freed before. */
 enum rote_status train_folder_config(const char *folder, struct config *c);

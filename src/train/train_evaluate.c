@@ -121,6 +121,7 @@ enum rote_status train_report(const struct rote_run *t, struct rote_report *out)
                                 .peak_bytes = rt_peak_bytes(t->dev), .training_seconds = t->training_seconds,
                                 .instrument_seconds = t->instrument_seconds, .test_accuracy = NAN, .test_loss = NAN,
                                 .n_heads = t->net.m->n_heads};
+    out->first_step_seconds = t->first_step;
     if (t->measured_seconds > 0)
         out->images_per_second = (double)(t->measured_steps * t->cfg.batch) / t->measured_seconds;
     for (int i = 0; i < out->n_heads && t->net.test; i++)

@@ -50,6 +50,7 @@ struct rote_run {
     double instrument_seconds; /* evaluations of training samples, and all the control does */
     double started;         /* base_now() up to which `seconds` counts */
     double began;           /* base_now() of this process's first step */
+    double first_step;      /* seconds from opening the device to the end of its first step here */
     int64_t measured_steps; /* in this process, for images per second */
     double measured_seconds;
     bool evaluated, control_evaluated;
@@ -93,6 +94,9 @@ void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out);
  * has on its own n random labels; memorization: "the null". */
 double train_null_accuracy(double n, double d, double m);
 int64_t train_head_features(const struct rote_run *t, int head);
+
+/* choices.c */
+enum rote_status train_choices_digest(const struct rote_run *t, char out[65]);
 
 /* checkpoint.c */
 enum rote_status checkpoint_save(struct rote_run *t);

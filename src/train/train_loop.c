@@ -188,6 +188,10 @@ static enum rote_status steps(struct rote_run *t, const struct train_hooks *hook
     double began = base_now(), counted = began;
     while (t->step < end) {
         TRY(one_step(t));
+        if (t->first_step == 0) {
+            TRY(rt_finish(t->dev));
+            t->first_step = base_now() - rt_opened(t->dev);
+        }
         bool line = t->step % t->cfg.log_every == 0 || t->step == end, ahead = t->step % STEPS_AHEAD == 0;
         bool checkpoint = t->step < end && t->cfg.checkpoint_every && t->step % t->cfg.checkpoint_every == 0;
         if (!line && !ahead && !checkpoint)

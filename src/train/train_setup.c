@@ -172,6 +172,28 @@ out:
     return st;
 }
 
+/* Plans twice where someone builds programs for us: first to learn which are missing. What goes
+ * wrong then goes wrong again, and is told. */
+static void tell_builder(struct rote_run *t)
+{
+    if (!rt_has_builder(t->dev))
+        return;
+    const struct graph *g[8] = {NULL};
+    double per_step;
+    int n = 0, micro = t->cfg.micro_batch;
+    rt_collect(t->dev, true);
+    t->cfg.micro_batch = micro ? micro : t->cfg.batch;
+    if (!train_plan(t, true)) {
+        while (n < (int)COUNT_OF(g) && (g[n] = train_graph(t, n, &per_step)))
+            n++;
+        graph_tell_builder(g, n);
+    }
+    net_free(&t->net);
+    net_free(&t->control);
+    t->cfg.micro_batch = micro;
+    rt_collect(t->dev, false);
+}
+
 static enum rote_status build(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
@@ -179,6 +201,7 @@ static enum rote_status build(struct rote_run *t)
     TRY(config_validate(&t->cfg));
     TRY(config_memory_limit(&t->cfg, &t->limit_bytes));
     TRY(prepare_data(t));
+    tell_builder(t);
     TRY(train_fit(t));
 out:
     return st;
@@ -253,6 +276,21 @@ void train_free(struct rote_run *t)
     base_free(t->device_id);
     config_free(&t->cfg);
     base_free(t);
+}
+
+const struct graph *train_graph(const struct rote_run *t, int index, double *per_step)
+{
+    const struct model_plan *plan[] = {t->net.step, t->net.clean, t->net.test, t->control.step, t->control.clean};
+    double batches = (double)t->steps_per_epoch, batch = t->cfg.batch;
+    double each[] = {1, (double)t->clean_count / batch / batches, (double)t->data->test.count / batch / batches,
+                     1.0 / t->cfg.control.every, (double)t->clean_count / batch / batches};
+    for (size_t i = 0; i < COUNT_OF(plan); i++) {
+        if (!plan[i] || index--)
+            continue;
+        *per_step = each[i];
+        return plan[i]->g;
+    }
+    return NULL;
 }
 
 const char *train_folder(const struct rote_run *t)

@@ -19,22 +19,22 @@ static double weight(int64_t e)
     return sin(1.0 + 0.7 * (double)(e % 1009));
 }
 
-static enum rote_status loss(const struct harness_case *k, int port, double *out)
+static enum rote_status loss(const struct bench_case *k, int port, double *out)
 {
     enum rote_status st = ROTE_OK;
     void *y[CALL_MAX_PORTS] = {0};
-    TRY(harness_reference(k, y));
+    TRY(bench_reference(k, y));
     const double *v = y[port];
     double sum = 0;
     for (int64_t e = 0; e < elements(&k->call.out[port]); e++)
         sum += weight(e) * v[e];
     *out = sum;
 out:
-    harness_outputs_free(y);
+    bench_outputs_free(y);
     return st;
 }
 
-static enum rote_status difference(const struct harness_case *k, int port, int in, int64_t e, double *out)
+static enum rote_status difference(const struct bench_case *k, int port, int in, int64_t e, double *out)
 {
     enum rote_status st = ROTE_OK;
     double *x = (double *)k->wide[in] + e, saved = *x, plus, minus;
@@ -49,7 +49,7 @@ out:
 }
 
 /* Binds the backward call's ports: forward inputs and outputs by name, d<output>. */
-static enum rote_status bind(const struct harness_case *k, void *const y[CALL_MAX_PORTS], double *dy, int port,
+static enum rote_status bind(const struct bench_case *k, void *const y[CALL_MAX_PORTS], double *dy, int port,
                              struct call *b, void *in[CALL_MAX_PORTS])
 {
     const struct call *c = &k->call;
@@ -79,7 +79,7 @@ static enum rote_status bind(const struct harness_case *k, void *const y[CALL_MA
     return op_call_infer(b);
 }
 
-static enum rote_status compare(const struct harness_case *k, int port, const struct call *b,
+static enum rote_status compare(const struct bench_case *k, int port, const struct call *b,
                                 void *const dx[CALL_MAX_PORTS], double *error, int *compared)
 {
     enum rote_status st = ROTE_OK;
@@ -107,7 +107,7 @@ out:
     return st;
 }
 
-enum rote_status harness_gradient(const struct harness_case *k, double *error, int *compared)
+enum rote_status harness_gradient(const struct bench_case *k, double *error, int *compared)
 {
     enum rote_status st = ROTE_OK;
     const struct op_def *def = op_def_of(&k->call);
@@ -116,7 +116,7 @@ enum rote_status harness_gradient(const struct harness_case *k, double *error, i
     const int port = 0;
     *error = 0;
     *compared = 0;
-    TRY(harness_reference(k, y));
+    TRY(bench_reference(k, y));
     int64_t n = elements(&k->call.out[port]);
     TRY(base_alloc(&dy, (size_t)n, sizeof *dy));
     for (int64_t e = 0; e < n; e++)
@@ -135,11 +135,11 @@ enum rote_status harness_gradient(const struct harness_case *k, double *error, i
             TRY(base_alloc(&dx[i], (size_t)elements(&b.out[i]), sizeof(double)));
         backward->ref(&b, in, dx);
         TRY(compare(k, port, &b, dx, error, compared));
-        harness_outputs_free(dx);
+        bench_outputs_free(dx);
     }
 out:
-    harness_outputs_free(y);
-    harness_outputs_free(dx);
+    bench_outputs_free(y);
+    bench_outputs_free(dx);
     base_free(dy);
     return st;
 }

@@ -58,7 +58,7 @@ struct tally {
 };
 
 /* Every rule of def->in_place, and all together. */
-static void check_in_place(const struct harness_case *k, const char *words, const char *variant,
+static void check_in_place(const struct bench_case *k, const char *words, const char *variant,
                            void *const want[CALL_MAX_PORTS], struct tally *tally)
 {
     const struct op_def *def = op_def_of(&k->call);
@@ -66,8 +66,8 @@ static void check_in_place(const struct harness_case *k, const char *words, cons
     while (def->in_place && def->in_place[rules])
         rules++;
     for (int i = 0; i < rules + (rules > 1); i++) {
-        struct harness_result r;
-        enum rote_status st = harness_check_in_place(dev, k, variant, i, want, &r);
+        struct bench_result r;
+        enum rote_status st = bench_check_in_place(dev, k, variant, i, want, &r);
         const char *rule = i < rules ? def->in_place[i] : "all";
         ck_assert_msg(!st, "%s/%s %s, in place %s: %s", def->sig.name, variant, words, rule, rote_error_detail());
         ck_assert_msg(r.error <= 1, "%s/%s %s, in place %s: %.3g times the tolerance: %s", def->sig.name, variant,
@@ -79,19 +79,19 @@ static void check_in_place(const struct harness_case *k, const char *words, cons
 static void check_case(const struct op_def *def, const char *words, const char *const *variant, size_t variants,
                        struct tally *tally)
 {
-    struct harness_case k;
+    struct bench_case k;
     void *want[CALL_MAX_PORTS] = {0};
-    enum rote_status st = harness_case_new(def, words, 17, &k);
+    enum rote_status st = bench_case_new(def, words, 17, &k);
     ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
     if (def->check)
         ck_assert_msg(!def->check(&k.call, (const void *const *)k.in), "%s %s: %s", def->sig.name, words,
                       rote_error_detail());
     if (work_of(def, &k.call) <= most_work) {
-        st = harness_reference(&k, want);
+        st = bench_reference(&k, want);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
         for (size_t v = 0; v < variants; v++) {
-            struct harness_result r;
-            st = harness_check(dev, &k, variant[v], want, &r);
+            struct bench_result r;
+            st = bench_check(dev, &k, variant[v], want, &r);
             ck_assert_msg(!st, "%s/%s %s: %s", def->sig.name, variant[v], words, rote_error_detail());
             ck_assert_msg(r.error <= 1, "%s/%s %s: %.3g times the tolerance: %s", def->sig.name, variant[v], words,
                           r.error, r.where);
@@ -102,8 +102,8 @@ static void check_case(const struct op_def *def, const char *words, const char *
             check_in_place(&k, words, variant[v], want, &tally[v]);
         }
     }
-    harness_outputs_free(want);
-    harness_case_free(&k);
+    bench_outputs_free(want);
+    bench_case_free(&k);
 }
 
 START_TEST(operator_matches_reference)
@@ -140,10 +140,10 @@ START_TEST(gradient_matches_differences)
     if (!def->grads)
         return;
     for (const char *const *words = def->cases; *words; words++) {
-        struct harness_case k;
+        struct bench_case k;
         double error;
         int n;
-        enum rote_status st = harness_case_new(def, *words, 23, &k);
+        enum rote_status st = bench_case_new(def, *words, 23, &k);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, *words, rote_error_detail());
         if (work_of(def, &k.call) <= 2e5) {
             st = harness_gradient(&k, &error, &n);
@@ -152,7 +152,7 @@ START_TEST(gradient_matches_differences)
             worst = error > worst ? error : worst;
             compared += n;
         }
-        harness_case_free(&k);
+        bench_case_free(&k);
     }
     bool passes_only = true;
     for (const char *const *g = def->grads; *g; g++)

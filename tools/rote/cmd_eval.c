@@ -4,6 +4,7 @@
 
 #include "progress.h"
 #include "rote.h"
+#include "worker.h"
 
 static const char usage[] =
     "usage: rote eval RUN [flags]\n\n"
@@ -20,10 +21,13 @@ static const struct option options[] = {
 static int evaluate(const char *folder, const char *checkpoint, const char *selector, int json)
 {
     struct progress bar;
+    struct builders builders = {.quiet = json};
     rote_device *dev = NULL;
     rote_run *run = NULL;
     char *text;
     enum rote_status st = rote_device_open(selector, &dev);
+    if (!st)
+        cli_build_in_workers(dev, &builders);
     if (!st)
         st = rote_run_open(dev, folder, checkpoint, &run);
     if (!st) {

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "rote.h"
+#include "worker.h"
 
 static const char usage[] =
     "usage: rote plan [CONFIG.yaml] [--set KEY=VALUE]... [--device D] [--json]\n\n"
@@ -14,10 +15,13 @@ static const struct option options[] = {
 
 static int plan(const rote_config *config, const char *selector, int json)
 {
+    struct builders builders = {.quiet = json};
     rote_device *dev = NULL;
     rote_run *run = NULL;
     char *text = NULL;
     enum rote_status st = rote_device_open(selector, &dev);
+    if (!st)
+        cli_build_in_workers(dev, &builders);
     if (!st)
         st = rote_run_new(dev, config, NULL, &run);
     if (!st)

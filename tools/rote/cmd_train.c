@@ -6,6 +6,8 @@
 
 #include "progress.h"
 #include "rote.h"
+#include "rote/tune.h"
+#include "worker.h"
 
 static const char usage[] =
     "usage: rote train [CONFIG.yaml] [flags]\n"
@@ -94,6 +96,7 @@ static void tell_result(const struct arguments *a, const rote_run *run)
 static int train(const struct arguments *a, const rote_config *config, const char *selector)
 {
     struct progress bar;
+    struct builders builders = {.quiet = a->quiet || a->json};
     rote_device *dev = NULL;
     rote_run *run = NULL;
     int code = EXIT_DONE;
@@ -101,11 +104,14 @@ static int train(const struct arguments *a, const rote_config *config, const cha
     if (!st && a->trace)
         st = rote_trace_start(dev);
     if (!st)
+        cli_build_in_workers(dev, &builders);
+    if (!st)
         st = open_run(a, dev, config, &run);
     if (!st) {
         struct rote_device_info info;
         if (!a->quiet && !a->json && !rote_device_info_get(dev, &info))
-            printf("training on %s (%s), writing to %s\n", info.name, info.platform, rote_run_folder(run));
+            printf("training on %s (%s), writing to %s\n%s", info.name, info.platform, rote_run_folder(run),
+                   rote_device_tuned(dev) ? "" : "this device is not tuned; 'rote tune' finds its fastest variants\n");
         fflush(stdout);
         progress_start(&bar, a->quiet);
         st = rote_run_train(run, progress_show, &bar);

@@ -12,7 +12,10 @@ const struct command commands[] = {
     {"bench", "measure operators, training steps and heads", cmd_bench},
     {"op", "run one operator on NPY arrays", cmd_op},
     {"devices", "list OpenCL devices", cmd_devices},
+    {"tune", "find the fastest variants for a device", cmd_tune},
+    {"warm", "compile a network's kernels ahead of time", cmd_warm},
     {"version", "print version", cmd_version},
+    {"worker", NULL, cmd_worker},
 };
 const int command_count = (int)(sizeof commands / sizeof *commands);
 
@@ -86,7 +89,8 @@ static void help(FILE *f)
     fprintf(f, "rote trains convolutional networks on OpenCL devices and measures what they learn by rote.\n\n"
                "usage: rote COMMAND [flags]\n\n");
     for (int i = 0; i < command_count; i++)
-        fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
+        if (commands[i].summary)
+            fprintf(f, "  %-10s %s\n", commands[i].name, commands[i].summary);
     fprintf(f, "\n'rote COMMAND --help' tells more. Exit codes: 0 done, 1 failed, 2 usage, 3 device lost.\n");
 }
 
@@ -108,6 +112,7 @@ static int finish(int code)
 int main(int argc, char **argv)
 {
     const char *names[64];
+    int count = 0;
     rote_set_warning_handler(warn, NULL);
     if (argc < 2) {
         help(stderr);
@@ -122,9 +127,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < command_count; i++) {
         if (!strcmp(argv[1], commands[i].name))
             return finish(commands[i].run(argc - 1, argv + 1));
-        names[i] = commands[i].name;
+        if (commands[i].summary)
+            names[count++] = commands[i].name;
     }
-    const char *near = cli_nearest(argv[1], names, command_count);
+    const char *near = cli_nearest(argv[1], names, count);
     fprintf(stderr, "rote: there is no command '%s'%s%s. 'rote --help' lists them.\n", argv[1],
             near ? "; nearest: " : "", near ? near : "");
     return EXIT_USAGE;

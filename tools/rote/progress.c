@@ -73,6 +73,11 @@ int progress_show(void *user, const struct rote_progress *r)
     return !stop;
 }
 
+int progress_stopped(void)
+{
+    return stop;
+}
+
 void progress_end(struct progress *p)
 {
     if (p->terminal && !p->quiet && p->last > 0)

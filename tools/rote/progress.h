@@ -14,6 +14,8 @@ struct progress {
 void progress_start(struct progress *p, int quiet);
 /* A rote_progress_fn; user is the struct progress. */
 int progress_show(void *user, const struct rote_progress *r);
+/* Whether a first Ctrl-C came. */
+int progress_stopped(void);
 void progress_end(struct progress *p);
 
 #endif

@@ -41,6 +41,8 @@ enum rote_status cli_print_report(const rote_run *run)
     printf("epoch %lld of %lld, %.0f s", (long long)r.epoch, (long long)r.epochs, r.seconds);
     if (r.images_per_second > 0)
         printf(", %.0f images/s", r.images_per_second);
+    if (r.first_step_seconds > 0)
+        printf("; first step after %.1f s", r.first_step_seconds);
     printf("; device memory %.1f MiB, predicted %.1f\n\n", (double)r.peak_bytes / 1048576, (double)r.predicted_bytes / 1048576);
     printf("%-20s %-20s %5s %9s %9s %9s\n", "class head", "at", "n", "train", "test", "test loss");
     for (int i = 0; i < r.n_heads; i++) {

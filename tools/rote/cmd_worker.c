@@ -1,0 +1,92 @@
+/* rote worker: not for people. What rote spawns to build programs and to try variants: a line
+ * in, a line out (worker.h). */
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "rote.h"
+#include "rote/programs.h"
+#include "rote/tune.h"
+
+/* Errors in one line. */
+static void answer_error(const char *word)
+{
+    printf("%s ", word);
+    for (const char *c = rote_error_detail(); *c; c++)
+        putchar(*c == '\n' || *c == '\r' ? ' ' : *c);
+    putchar('\n');
+}
+
+static void build(rote_device *dev, const char *rest)
+{
+    if (rote_call_build(dev, rest))
+        answer_error("failed");
+    else
+        puts("built");
+}
+
+/* For tests: ROTE_FAULT_WORKER="crash WORDS" or "hang WORDS", where a candidate has the words. */
+static void fault(const char *candidate)
+{
+    const char *f = getenv("ROTE_FAULT_WORKER");
+    if (f && !strncmp(f, "crash ", 6) && strstr(candidate, f + 6))
+        abort();
+    while (f && !strncmp(f, "hang ", 5) && strstr(candidate, f + 5))
+        pause();
+}
+
+/* "CALL | INCUMBENT | CANDIDATE" */
+static void trial(rote_device *dev, char *rest)
+{
+    char *field[3] = {rest, NULL, NULL}, why[400];
+    double ms[2] = {0, 0};
+    for (int i = 1; i < 3; i++) {
+        field[i] = strstr(field[i - 1], " | ");
+        if (!field[i]) {
+            puts("failed a trial is CALL | VARIANT | VARIANT");
+            return;
+        }
+        *field[i] = 0;
+        field[i] += 3;
+    }
+    fault(field[2]);
+    enum rote_verdict v = ROTE_TRIAL_REFUSED;
+    enum rote_status st = rote_trial_run(dev, field[0], field[1], field[2], &v, ms, why, sizeof why);
+    if (st)
+        answer_error("failed");
+    else
+        printf("%s %.9g %.9g %s\n", rote_verdict_word(v), ms[0], ms[1], why);
+}
+
+int cmd_worker(int argc, char **argv)
+{
+    static const struct option options[] = {{"device", 1, 0, 'd'}, {0}};
+    char line[4096];
+    const char *selector = NULL;
+    rote_device *dev = NULL;
+    int c;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1)
+        if (c == 'd')
+            selector = optarg;
+    signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is for the parent, whose end is ours */
+    rote_set_warning_handler(NULL, NULL);
+    enum rote_status st = rote_device_open(selector, &dev);
+    if (st)
+        return cli_fail("worker", st);
+    while (fgets(line, sizeof line, stdin)) {
+        line[strcspn(line, "\n")] = 0;
+        if (!strncmp(line, "build ", 6))
+            build(dev, line + 6);
+        else if (!strncmp(line, "trial ", 6))
+            trial(dev, line + 6);
+        else
+            puts("failed an unknown request");
+        fflush(stdout);
+    }
+    rote_device_free(dev);
+    return EXIT_DONE;
+}

@@ -1,0 +1,125 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+double worker_clock(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* Both ends close in processes spawned later, which would keep a dead worker's pipe open. */
+static int make_pipe(int fd[2])
+{
+    if (pipe(fd))
+        return -1;
+    for (int i = 0; i < 2; i++)
+        fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+    return 0;
+}
+
+static int spawn(struct worker *w, const char *device, int to[2], int from[2])
+{
+    posix_spawn_file_actions_t actions;
+    char *argv[] = {"rote", "worker", "--device", (char *)(device ? device : ""), NULL};
+    int e = posix_spawn_file_actions_init(&actions);
+    if (e)
+        return e;
+    e = posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
+    if (!e)
+        e = posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
+    if (!e) /* a driver's last words say nothing to the user */
+        e = posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    if (!e)
+        e = posix_spawn(&w->pid, "/proc/self/exe", &actions, NULL, argv, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return e;
+}
+
+int worker_start(struct worker *w, const char *device)
+{
+    int to[2] = {-1, -1}, from[2] = {-1, -1}, e = 0;
+    signal(SIGPIPE, SIG_IGN); /* writing to a worker that died is an error, not the end */
+    *w = (struct worker){.in = -1, .out = -1};
+    if (make_pipe(to) || make_pipe(from))
+        e = errno;
+    if (!e)
+        e = spawn(w, device, to, from);
+    if (to[0] >= 0)
+        close(to[0]);
+    if (from[1] >= 0)
+        close(from[1]);
+    w->in = to[1];
+    w->out = from[0];
+    if (!e)
+        return 0;
+    w->pid = 0;
+    if (w->in >= 0)
+        close(w->in);
+    if (w->out >= 0)
+        close(w->out);
+    errno = e;
+    return -1;
+}
+
+int worker_send(struct worker *w, const char *line)
+{
+    char text[4096];
+    int n = snprintf(text, sizeof text, "%s\n", line);
+    if (n < 0 || (size_t)n >= sizeof text) {
+        errno = EMSGSIZE;
+        return -1;
+    }
+    return write(w->in, text, (size_t)n) == n ? 0 : -1; /* below a pipe's capacity: in one piece */
+}
+
+enum worker_answer worker_receive(struct worker *w, double seconds, char *line, size_t cap)
+{
+    double end = worker_clock() + seconds;
+    for (;;) {
+        char *newline = memchr(w->text, '\n', w->len);
+        if (newline) {
+            size_t n = (size_t)(newline - w->text);
+            snprintf(line, cap, "%.*s", (int)n, w->text);
+            memmove(w->text, newline + 1, w->len -= n + 1);
+            return WORKER_ANSWERED;
+        }
+        double left = end - worker_clock();
+        struct pollfd p = {.fd = w->out, .events = POLLIN};
+        int ready = poll(&p, 1, left > 0 ? (int)(left * 1000) + 1 : 0);
+        if (ready < 0 && errno != EINTR)
+            return WORKER_GONE;
+        if (ready < 0)
+            return WORKER_SILENT; /* a signal: the caller may want to stop */
+        if (ready == 0)
+            return WORKER_SILENT;
+        ssize_t n = read(w->out, w->text + w->len, sizeof w->text - w->len);
+        if (n <= 0)
+            return WORKER_GONE;
+        w->len += (size_t)n;
+    }
+}
+
+void worker_kill(struct worker *w)
+{
+    if (!w->pid)
+        return;
+    close(w->in);
+    close(w->out);
+    kill(w->pid, SIGKILL);
+    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    *w = (struct worker){.in = -1, .out = -1};
+}
