@@ -46,7 +46,7 @@ enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, i
 #define CONV2D_TILE_ROWS 6
 struct conv2d_tile {
     int64_t vec, nv, pt, kt;
-    char options[80];
+    char options[96];
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
 extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[],

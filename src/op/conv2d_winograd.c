@@ -37,7 +37,7 @@ int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geo
 void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side)
 {
     size_t at = strlen(tile->options);
-    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d", (int)side);
+    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d -DPREFETCH_LINES", (int)side);
 }
 
 static int64_t least(int64_t a, int64_t b)

@@ -12,8 +12,8 @@ import time
 from e2e import ROTE, check, main, rote, settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TINY = settings(model="mlp", data__kind="synthetic", data__height=4, data__width=4, data__train_count=64,
-                data__test_count=16, batch=16, epochs=1, rla_subset=16)
+TINY = settings(model="mlp", data__kind="synthetic", data__height=4, data__width=4, data__train_count=600,
+                data__test_count=300, batch=300, epochs=1, rla_subset=300)
 BUDGET = os.environ.get("ROTE_TEST_BUDGET", "25s")
 CHOICE = re.compile(r"^(\w+ [^|]+) \| ([\w:=,]+) \| ([\d.e+-]+) \| ([\d.e+-]+) \| (all|variants) \| ([0-9a-f]{16})$")
 FAILURE = re.compile(r"^(\w+ [^|]+) \| ([\w:=,]+) \| (crashed|hung|wrong) \| ([0-9a-f]{16})$")

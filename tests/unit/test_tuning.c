@@ -198,7 +198,7 @@ START_TEST(the_search_finds_the_fastest_and_remembers)
     rote_tune *t;
     struct rote_tune_call c;
     static const char *const set[] = {"model=mlp", "data.kind=synthetic", "data.height=4", "data.width=4",
-                                      "data.train_count=64", "data.test_count=16", "batch=16"};
+                                      "data.train_count=600", "data.test_count=300", "batch=300"};
     ck_assert(!rote_config_new(&config));
     for (size_t i = 0; i < COUNT_OF(set); i++)
         ck_assert(!rote_config_set(config, set[i]));
