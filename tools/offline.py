@@ -37,20 +37,19 @@ def run(*command, env=None):
 
 
 def kernels_of(rote, cls, temp):
-    """{(file, options): names of kernels} that plans build on a device of that class; files that no
-    plan reaches, as they are."""
+    """{(file, options): True} of what plans build on a device of that class, less the small tiles that
+    stand in for others; False: files that no plan reaches, which only have to compile."""
     lines = temp / f"{cls}.kernels"
     for plan in PLANS:
         sets = [word for key in plan for word in ("--set", key)]
         run(rote, "plan", *sets, env={"ROTE_TEST_CLASS": cls, "ROTE_TEST_KERNELS": str(lines)})
-    builds = collections.defaultdict(set)
-    for line in lines.read_text().splitlines():
-        file, kernel, options = line.split(" ", 2)
-        builds[file, options].add(kernel)
-    reached = {file for file, _ in builds}
-    for path in sorted((ROOT / "cl").glob("*.cl")):
+    made = {tuple(line.split(" ", 2)[::2]) for line in lines.read_text().splitlines()}
+    second = {(file, smaller(options)) for file, options in made if smaller(options) != options}
+    builds = dict.fromkeys(made - second, True)
+    reached = {file for file, _ in made}
+    for path in (ROOT / "cl").glob("*.cl"):
         if path.stem not in reached:
-            builds[path.stem, "-DVEC=4"] = set()
+            builds[path.stem, "-DVEC=4"] = False
     return builds
 
 
@@ -155,7 +154,8 @@ class Compilers:
 
     def clang(self, source, options, target, library, out):
         run(self.usr / "lib/llvm-19/bin/clang", "-x", "cl", "-cl-std=CL1.2", "-O3", "-Wno-linker-warnings", *target,
-            "-nogpulib", "-Xclang", "-mlink-builtin-bitcode", "-Xclang", self.usr / "lib/clc" / library,
+            "-nogpulib", "-D__OPENCL_VERSION__=120", "-Xclang", "-mlink-builtin-bitcode",
+            "-Xclang", self.usr / "lib/clc" / library,
             *options.split(), "-S", "-o", out, source, env=self.env)
         return out.read_text()
 
@@ -214,7 +214,8 @@ class Compilers:
             most = min(threads * units // each, slm * 1024 // (local or 1))
             tile = option(options, "PT") * option(options, "NV") * option(options, "VEC")
             out[name] = {
-                "in_memory": name.endswith("__tile") and len(MADD["intel"].findall(text)) < tile, "registers": 128, "spills": len(re.findall(r"scratch", text)), "scratch": scratch, "local": local,
+                "in_memory": name.endswith("__tile") and len(MADD["intel"].findall(text)) < tile,
+                "registers": 128, "spills": len(re.findall(r"scratch", text)), "scratch": scratch, "local": local,
                 "simd": max(widths), "waves": min(threads, most * each // units), "text": text}
         return out
 
@@ -291,11 +292,11 @@ def main():
         temp = pathlib.Path(temp)
         compilers, jobs = Compilers(a.compilers, temp), {}
         for cls, archs in (QUICK if a.quick else CLASSES).items():
-            builds = {(a.only, a.options): set()} if a.options else kernels_of(a.rote, cls, temp)
-            for (file, options), _ in builds.items():
+            builds = {(a.only, a.options): True} if a.options else kernels_of(a.rote, cls, temp)
+            for (file, options), shipped in builds.items():
                 for arch in a.arch.split(",") if a.arch else archs:
                     if a.only in ("", file):
-                        jobs.setdefault((file, options, arch), set()).add(cls)
+                        jobs[file, options, arch] = shipped
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             futures = {pool.submit(compilers.build, *job): job for job in jobs}
             for future in concurrent.futures.as_completed(futures):
@@ -303,12 +304,12 @@ def main():
                 try:
                     for kernel, facts in future.result().items():
                         rows.append({"file": file, "kernel": kernel, "arch": arch,
-                                     "classes": sorted(jobs[file, options, arch]), **facts})
+                                     "shipped": jobs[file, options, arch], **facts})
                 except RuntimeError as error:
                     failed.append(f"{file} {options} for {arch}: {error}")
     rows.sort(key=lambda r: (not MULTIPLIES.search(r["kernel"]), r["file"], r["kernel"], r["options"], r["arch"]))
     for r in rows:
-        r["faults"] = faults_of(r)
+        r["faults"] = faults_of(r) if r["shipped"] else []
     print_table(rows)
     if a.json:
         a.json.write_text(json.dumps(rows, indent=1) + "\n")
