@@ -28,16 +28,6 @@ MUTANTS = [
     ("conv2d_bwd_filter", "conv2d_filter.cl", "-pad_h, -pad_w, 1, 1", "-pad_h, pad_w, 1, 1"),
     ("conv2d_bwd_filter", "conv2d.cl", "s < splits; s++", "s + 1 < splits; s++"),
     ("conv2d_bwd_filter", "conv2d_filter.cl", "c0 + m < C ? c0 + m : C - 1", "c0"),
-    # the form for GPUs: a slice's tail, a slice too few, taps, the transposing store, the other buffer
-    ("conv2d_fwd", "conv2d.cl", "C - c0 - ROW_CHANNEL(j))", "C - c0)"),
-    ("conv2d_fwd", "conv2d.cl", "c0 < C; c0 += DEPTH", "c0 + DEPTH < C; c0 += DEPTH"),
-    ("conv2d_fwd", "conv2d.cl", "i <= few_pixels", "i < few_pixels"),
-    ("conv2d_fwd", "conv2d.cl", "+ OWN(j) / (DEPTH / VEC)] = t[u]", "+ OWN(j) / (DEPTH / VEC)] = t[0]"),
-    ("conv2d_fwd", "conv2d.cl", "at ^= 1", "at ^= 0"),
-    ("conv2d_fwd", "common/tile.clh", "v * GROUP_COLUMNS + item_column", "v * GROUP_COLUMNS"),
-    ("conv2d_bwd_filter", "conv2d_filter.cl", "inside ? C - c0 - X_CHANNEL(j) : 0", "inside ? C : 0"),
-    ("conv2d_bwd_filter", "conv2d_filter.cl", "row_p[j] += !row_q[j]", "row_p[j] += 0"),
-    ("conv2d_bwd_filter", "conv2d_filter.cl", "c0 + item_row * PT + i", "c0 + i"),
     ("conv2d_fwd", "conv2d_winograd.cl", "for (int r = 0; r < rows; r++)\n                transform_output", "for (int r = 1; r < rows; r++)\n                transform_output"),
     ("conv2d_fwd", "conv2d_winograd.cl", "for (; c < C; c++, b += KT)", "for (; c + 1 < C; c++, b += KT)"),
     ("conv2d_fwd", "conv2d_winograd.cl", "tile % tiles_q * 4 + off_w, H", "tile % tiles_q * 4 - off_w, H"),
@@ -162,6 +152,19 @@ MUTANTS = [
     ("adamw", "adamw.cl", "fma(sqrt(second), (vecf)(root), (vecf)(eps))", "sqrt(second)"),
     ("ema", "ema.cl", "LOAD(p) - v", "LOAD(p) + v"),
 ]
+# Of the form for GPUs: a slice or pixel too few, the transposing store, the other buffer, columns, rows
+GROUPS = "tile:group=64,depth=8,vectors=2,rows=8"
+GROUP_MUTANTS = [
+    ("conv2d_fwd", "conv2d.cl", "c0 < C; c0 += DEPTH", "c0 + DEPTH < C; c0 += DEPTH"),
+    ("conv2d_fwd", "conv2d.cl", "i <= few_pixels", "i < few_pixels"),
+    ("conv2d_fwd", "conv2d.cl", "+ OWN(j) / (DEPTH / VEC)] = t[u]", "+ OWN(j) / (DEPTH / VEC)] = t[0]"),
+    ("conv2d_fwd", "conv2d.cl", "at ^= 1", "at ^= 0"),
+    ("conv2d_bwd_data", "conv2d.cl", "            ROWS_AT(tap, any)\n            LOAD_SLICES\n            STORE_SLICES(0)", ""),
+    ("matmul", "common/tile.clh", "v * GROUP_COLUMNS + item_column", "v * GROUP_COLUMNS"),
+    ("conv2d_bwd_filter", "conv2d_filter.cl", "row_p[j] += !row_q[j]", "row_p[j] += 0"),
+    ("conv2d_bwd_filter", "conv2d_filter.cl", "c0 + item_row * PT + i", "c0 + i"),
+    ("conv2d_bwd_filter", "conv2d_filter.cl", "row_n[j] += DEPTH", "row_n[j] += DEPTH - 1"),
+]
 
 
 def mutate(folder, file, old, new, nth=1):
@@ -173,8 +176,9 @@ def mutate(folder, file, old, new, nth=1):
     path.write_text(old.join(parts[:nth]) + new + old.join(parts[nth:]))
 
 
-def passes(suite, folder, operator):
-    env = {**os.environ, "ROTE_KERNELS": str(folder), "ROTE_NO_CACHE": "1", "ROTE_TEST_OP": operator,
+def passes(suite, folder, operator, variant):
+    env = {**os.environ, "ROTE_TEST_VARIANT": variant,
+           "ROTE_KERNELS": str(folder), "ROTE_NO_CACHE": "1", "ROTE_TEST_OP": operator,
            "ROTE_TEST_GRADIENTS": "0", "POCL_CACHE_DIR": str(folder / "cache")}
     return subprocess.run([suite], env=env, capture_output=True, text=True, timeout=300).returncode == 0
 
@@ -184,16 +188,17 @@ def main():
     temp = pathlib.Path(tempfile.mkdtemp(prefix="rote-mutants-"))
     try:
         shutil.copytree(CL, temp / "same")
-        if not passes(suite, temp / "same", ""):
+        if not passes(suite, temp / "same", "", "default"):
             sys.exit("the suite fails on an unchanged copy of the kernels")
-        for i, (operator, *change) in enumerate(MUTANTS):
+        all_mutants = [(*m, "default") for m in MUTANTS] + [(*m, GROUPS) for m in GROUP_MUTANTS]
+        for i, (operator, *change, variant) in enumerate(all_mutants):
             mutate(temp / str(i), *change)
-            if passes(suite, temp / str(i), operator):
+            if passes(suite, temp / str(i), operator, variant):
                 survivors.append(f"{operator}: '{change[1]}' -> '{change[2]}' in {change[0]}")
             shutil.rmtree(temp / str(i))
     finally:
         shutil.rmtree(temp, ignore_errors=True)
-    print(f"{len(MUTANTS) - len(survivors)} of {len(MUTANTS)} mutants were caught")
+    print(f"{len(all_mutants) - len(survivors)} of {len(all_mutants)} mutants were caught")
     for s in survivors:
         print("survived:", s)
     sys.exit(1 if survivors else 0)
