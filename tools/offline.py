@@ -38,19 +38,22 @@ def run(*command, env=None):
 
 
 def kernels_of(rote, cls, temp):
-    """{(file, options): True} of what plans build on a device of that class, less the small tiles that
-    stand in for others; False: files that no plan reaches, which only have to compile."""
+    """{(file, options): kernels} that plans build on a device of that class, less the small tiles that
+    stand in for others. Other kernels of those files, and files that no plan reaches, only have to compile."""
     lines = temp / f"{cls}.kernels"
     for plan in PLANS:
         sets = [word for key in plan for word in ("--set", key)]
         run(rote, "plan", *sets, env={"ROTE_TEST_CLASS": cls, "ROTE_TEST_KERNELS": str(lines)})
-    made = {tuple(line.split(" ", 2)[::2]) for line in lines.read_text().splitlines()}
+    builds = {}
+    for file, kernel, options in (line.split(" ", 2) for line in lines.read_text().splitlines()):
+        builds.setdefault((file, options), set()).add(kernel)
+    made = set(builds)
     second = {(file, smaller(options)) for file, options in made if smaller(options) != options}
-    builds = dict.fromkeys(made - second, True)
+    builds = {key: kernels for key, kernels in builds.items() if key not in second}
     reached = {file for file, _ in made}
     for path in (ROOT / "cl").glob("*.cl"):
         if path.stem not in reached:
-            builds[path.stem, "-DVEC=4"] = False
+            builds[path.stem, "-DVEC=4"] = set()
     return builds
 
 
@@ -295,7 +298,7 @@ def main():
         temp = pathlib.Path(temp)
         compilers, jobs = Compilers(a.compilers, temp), {}
         for cls, archs in (QUICK if a.quick else CLASSES).items():
-            builds = {(a.only, a.options): True} if a.options else kernels_of(a.rote, cls, temp)
+            builds = {(a.only, a.options): None} if a.options else kernels_of(a.rote, cls, temp)
             for (file, options), shipped in builds.items():
                 for arch in a.arch.split(",") if a.arch else archs:
                     if a.only in ("", file):
@@ -307,7 +310,8 @@ def main():
                 try:
                     for kernel, facts in future.result().items():
                         rows.append({"file": file, "kernel": kernel, "arch": arch,
-                                     "shipped": jobs[file, options, arch], **facts})
+                                     "shipped": jobs[file, options, arch] is None or
+                                     kernel in jobs[file, options, arch], **facts})
                 except RuntimeError as error:
                     failed.append(f"{file} {options} for {arch}: {error}")
     rows.sort(key=lambda r: (not MULTIPLIES.search(r["kernel"]), r["file"], r["kernel"], r["options"], r["arch"]))

@@ -165,7 +165,7 @@ def usage(folder):
 def preferred_variant(folder):
     small = settings(model="cnn", data__kind="synthetic", data__train_count=32, data__test_count=8, batch=8)
     text, _ = rote("plan", *small, "--set", "variant=winograd:items=1", env=environment(folder, "usage"))
-    check(text.count(" winograd:items=1 ") >= 2 and " tile " in text, text)
+    check(text.count(" winograd:items=1 ") >= 2 and " direct " in text, text)
 
 
 main(searches, workers_that_fail, wrong_kernel, killed, what_the_file_says_runs, usage, preferred_variant)
