@@ -14,7 +14,7 @@ cmake --build build-clang -j "$jobs"
 cmake -S . -B build-sanitize -DROTE_TESTS=ON -DROTE_SANITIZE=ON -DCMAKE_BUILD_TYPE=Debug -DCMAKE_C_COMPILER=gcc
 cmake --build build-sanitize -j "$jobs"
 
-ctest --test-dir build-check --output-on-failure
+ctest --test-dir build-check -j "$jobs" --output-on-failure
 LSAN_OPTIONS=suppressions=$PWD/tests/lsan.supp UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
-    ctest --test-dir build-sanitize --output-on-failure \
+    ctest --test-dir build-sanitize -j "$jobs" --output-on-failure \
     -R '^(test_.*|operators_pocl|same_bits_pocl|op_arrays_pocl|bad_input_pocl)$'

@@ -222,7 +222,7 @@ static enum rote_status enqueue_eval(struct op_inst *inst)
 static void fill(const struct call *c, int port, uint32_t (*r)(void *), void *state, void *data)
 {
     const char *name = c->sig->in[port].name;
-    bool variance = name[0] == 'r' && (name[1] == 's' || name[8] == 'v');
+    bool variance = !strcmp(name, "rstd") || !strcmp(name, "running_var");
     for (int64_t i = 0; variance && i < call_elements(&c->in[port]); i++)
         ((float *)data)[i] = 0.5f + (float)(r(state) >> 8) / 16777216.0f;
 }

@@ -1,6 +1,7 @@
 """Kernels made wrong on purpose, through the kernel folder: the operator suite must fail on
 each of them, and pass on an unchanged copy. A mutant: operator, file, text, replacement;
 `nth` says which occurrence. Usage: mutants.py OP_SUITE"""
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -30,8 +31,8 @@ MUTANTS = [
     ("conv2d_bwd_filter", "conv2d_filter.cl", "c0 + m < C ? c0 + m : C - 1", "c0"),
     ("conv2d_fwd", "conv2d_winograd.cl", "for (int r = 0; r < rows; r++)\n                transform_output", "for (int r = 1; r < rows; r++)\n                transform_output"),
     ("conv2d_fwd", "conv2d_winograd.cl", "for (; c < C; c++, b += KT)", "for (; c + 1 < C; c++, b += KT)"),
-    ("conv2d_fwd", "conv2d_winograd.cl", "tile % tiles_q * 4 + off_w, H", "tile % tiles_q * 4 - off_w, H"),
-    ("conv2d_fwd", "conv2d_winograd.cl", "tile % tiles_q * 4 + off_w, H", "tile % tiles_q * 4 - off_w, H", 2),
+    ("conv2d_fwd", "conv2d_winograd.cl", "tile % tiles_q * TILE + off_w", "tile % tiles_q * TILE - off_w"),
+    ("conv2d_fwd", "conv2d_winograd.cl", "tile % tiles_q * TILE + off_w", "tile % tiles_q * TILE - off_w", 2),
     ("conv2d_fwd", "conv2d_winograd.cl", "channels, c0 > 0, count", "channels, 0, count"),
     ("conv2d_fwd", "conv2d_winograd.cl", "r + TAIL < rows", "r + TAIL + 1 < rows"),
     ("conv2d_fwd", "conv2d_winograd.cl", "if (r < rows)", "if (r + 1 < rows)"),
@@ -183,22 +184,28 @@ def passes(suite, folder, operator, variant):
     return subprocess.run([suite], env=env, capture_output=True, text=True, timeout=300).returncode == 0
 
 
+def survives(suite, folder, operator, file, old, new, *nth, variant):
+    mutate(folder, file, old, new, *nth)
+    passed = passes(suite, folder, operator, variant)
+    shutil.rmtree(folder)
+    return f"{operator}: '{old}' -> '{new}' in {file}" if passed else None
+
+
 def main():
-    suite, survivors = sys.argv[1], []
+    suite = sys.argv[1]
     temp = pathlib.Path(tempfile.mkdtemp(prefix="rote-mutants-"))
     try:
         shutil.copytree(CL, temp / "same")
         if not passes(suite, temp / "same", "", "default"):
             sys.exit("the suite fails on an unchanged copy of the kernels")
-        all_mutants = [(*m, "default") for m in MUTANTS] + [(*m, GROUPS) for m in GROUP_MUTANTS]
-        for i, (operator, *change, variant) in enumerate(all_mutants):
-            mutate(temp / str(i), *change)
-            if passes(suite, temp / str(i), operator, variant):
-                survivors.append(f"{operator}: '{change[1]}' -> '{change[2]}' in {change[0]}")
-            shutil.rmtree(temp / str(i))
+        mutants = [(m, "default") for m in MUTANTS] + [(m, GROUPS) for m in GROUP_MUTANTS]
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            jobs = [pool.submit(survives, suite, temp / str(i), *m, variant=variant)
+                    for i, (m, variant) in enumerate(mutants)]
+            survivors = [s for s in (job.result() for job in jobs) if s]
     finally:
         shutil.rmtree(temp, ignore_errors=True)
-    print(f"{len(all_mutants) - len(survivors)} of {len(all_mutants)} mutants were caught")
+    print(f"{len(mutants) - len(survivors)} of {len(mutants)} mutants were caught")
     for s in survivors:
         print("survived:", s)
     sys.exit(1 if survivors else 0)
