@@ -258,8 +258,8 @@ static enum rote_status measure_case(struct rote_bench *b, const struct op_case 
 {
     enum rote_status st = ROTE_OK;
     struct rt_mem *mem[2 * CALL_MAX_PORTS] = {NULL};
-    struct op_time v[OP_MAX_VARIANTS + 1] = {{NULL}};
-    struct bench_side side[OP_MAX_VARIANTS + 1] = {{NULL}};
+    struct op_time v[OP_MAX_VARIANTS + 1] = {{.inst = NULL}};
+    struct bench_side side[OP_MAX_VARIANTS + 1] = {{.enqueue = NULL}};
     int n = 0;
     TRY(bench_tell(b, k->call.sig->name));
     TRY(make_tensors(b, &k->call, normals, mem));
