@@ -13,11 +13,6 @@ const struct op_tunable conv2d_direct_tunables[] = {
     {NULL, NULL, NULL},
 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* out[z][m][k]: rows, taps that are summed over, pixels with filters of their own; false where it
  * is no product of matrices. */
 struct matrices {

@@ -5,6 +5,16 @@
 
 #include "op/op.h"
 
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline int64_t round_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b * b;
+}
+
 /* Sizes of a product: in [H][W][N][C·groups], filter [R][S][C][K·groups], out
  * [P][Q][N][K·groups]; C and K per group. `transposed`: the filter's memory is
  * [R][S][K][C·groups]. For a filter gradient in = x, out = dy. */

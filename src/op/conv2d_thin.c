@@ -13,11 +13,6 @@ const struct op_tunable conv2d_thin_tunables[] = {
     {NULL, NULL, NULL},
 };
 
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 /* On GPUs a work-item of its own for so much is no good: tile takes these. */
 bool conv2d_thin_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {

@@ -21,11 +21,6 @@ const struct op_tunable conv2d_winograd_tunables[] = {
     {NULL, NULL, NULL},
 };
 
-static int64_t round_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b * b;
-}
-
 /* The tiles' share that lies over the edge costs as much as the rest. */
 int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g)
 {
@@ -38,11 +33,6 @@ void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side)
 {
     size_t at = strlen(tile->options);
     snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d -DPREFETCH_LINES", (int)side);
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
 }
 
 /* Of `all` rows in even blocks of at most `most` and an even number. */

@@ -23,16 +23,6 @@ struct layout {
     size_t items;
 };
 
-static int64_t round_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b * b;
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
 static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
