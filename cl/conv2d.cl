@@ -54,12 +54,17 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
 #define SOURCE(p, q, tap) \
     source_pixel(p, q, (tap) / S, (tap) % S, mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w, H, W)
 
-/* Where this work-item's rows begin in the image, for a tap; outside of it: zeros. */
+/* Where this work-item's rows begin in the image, for a tap; outside of it: zeros. Rows that follow
+ * each other in a pixel share its place. */
 #define ROWS_AT(tap, any)                                                              \
-    UNROLL for (int i = 0; i < OWN_ROWS; i++) {                                        \
-        const long pixel = SOURCE(row_p[i], row_q[i], tap);                            \
-        a[i] = pixel < 0 ? work : in + (pixel * N + row_n[i]) * in_row + (long)g * C;  \
-        any |= pixel >= 0;                                                             \
+    {                                                                                  \
+        long pixel = -1;                                                               \
+        UNROLL for (int i = 0; i < OWN_ROWS; i++) {                                    \
+            if (ITEMS > 1 || i == 0 || row_n[i] == 0)                                  \
+                pixel = SOURCE(row_p[i], row_q[i], tap);                               \
+            a[i] = pixel < 0 ? work : in + (pixel * N + row_n[i]) * in_row + (long)g * C; \
+            any |= pixel >= 0;                                                         \
+        }                                                                              \
     }
 
 #if ITEMS > 1
@@ -83,7 +88,7 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
 #define STORE_SLICES(at)                                                                          \
     UNROLL for (int j = 0; j < OWN_ROWS; j++) {                                                   \
         float t[VEC];                                                                             \
-        VSTORE(next_row[j], t);                                                                   \
+        VSTORE_(next_row[j], t);                                                                   \
         if (OWN(j) < ROW_VECTORS) {                                                               \
             UNROLL for (int u = 0; u < VEC; u++)                                                  \
                 row_slice[at][(ROW_CHANNEL(j) + u) * SLICE_ROW + OWN(j) / (DEPTH / VEC)] = t[u];  \
@@ -92,12 +97,13 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
     STORE_PANEL_SLICE(at, next_panel)
 #endif
 
-/* C and K are a group's channels and columns; in has C*groups a row, out K*groups. */
+/* C and K are a group's channels and columns; in has C*groups a row, out K*groups. `block` tiles of rows
+ * pass all panels before the next ones do. */
 TILE_GROUPS
 kernel void conv2d_product__tile(global const float *restrict in, global const float *restrict work,
-                                 global float *restrict out, const ulong panels_at, const int N, const int H,
-                                 const int W, const int C, const int P, const int Q, const int K, const int R,
-                                 const int S, const int groups, const int mul_h, const int mul_w, const int step_h,
+                                 global float *restrict out, const ulong panels_at, const int block, const int N,
+                                 const int H, const int W, const int C, const int P, const int Q, const int K,
+                                 const int R, const int S, const int groups, const int mul_h, const int mul_w, const int step_h,
                                  const int step_w, const int off_h, const int off_w, const int div_h, const int div_w)
 {
     const long rows = (long)P * Q * N, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
@@ -109,8 +115,12 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
     long tile, end;
     share_of(row_tiles * panel_count * groups, get_num_groups(0), get_group_id(0), &tile, &end);
     for (; tile < end; tile++) {
-        const long first = tile % row_tiles * TILE_ROWS;
-        const int panel = (int)(tile / row_tiles % panel_count), g = (int)(tile / row_tiles / panel_count);
+        const int g = (int)(tile / (row_tiles * panel_count));
+        const long in_group = tile - g * row_tiles * panel_count;
+        const long block_first = in_group / ((long)block * panel_count) * block;
+        const long in_block = in_group - block_first * panel_count, size = min((long)block, row_tiles - block_first);
+        const int panel = (int)(in_block / size);
+        const long first = (block_first + in_block - panel * size) * TILE_ROWS;
         global const float *panel_w = work + panels_at + ((long)g * panel_count + panel) * R * S * PANEL_ROWS(C) * KT;
         global const float *a[OWN_ROWS];
         vecf acc[PT][NV];
@@ -119,16 +129,25 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
             UNROLL for (int v = 0; v < NV; v++)
                 acc[i][v] = (vecf)(0.0f);
         }
-        UNROLL for (int i = 0; i < OWN_ROWS; i++) {
 #if ITEMS > 1
+        UNROLL for (int i = 0; i < OWN_ROWS; i++) {
             const long row = min(first + OWN(i) / (DEPTH / VEC), rows - 1);
-#else
-            const long row = first + i < rows ? first + i : rows - 1;
-#endif
             row_n[i] = (int)(row % N);
             row_q[i] = (int)(row / N % Q);
             row_p[i] = (int)(row / N / Q);
         }
+#else
+        const int at_pixel = (int)(first / N);
+        row_n[0] = (int)(first - (long)at_pixel * N);
+        row_p[0] = at_pixel / Q;
+        row_q[0] = at_pixel - row_p[0] * Q;
+        UNROLL for (int i = 1; i < PT; i++) { /* past the last row: that one again */
+            const int next = row_n[i - 1] + (first + i < rows), wrap = next == N;
+            row_n[i] = wrap ? 0 : next;
+            row_q[i] = row_q[i - 1] + wrap == Q ? 0 : row_q[i - 1] + wrap;
+            row_p[i] = row_p[i - 1] + (row_q[i - 1] + wrap == Q);
+        }
+#endif
 #if ITEMS > 1
         const int pixel0 = (int)(first / N), more_pixels = (int)((min(first + TILE_ROWS, rows) - 1) / N) - pixel0;
         const int few_pixels = more_pixels < 4 ? more_pixels : -1;

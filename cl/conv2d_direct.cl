@@ -1,15 +1,15 @@
-/* Products with few rows: filters are read where they lie, in one launch, since preparing them as
- * conv2d.cl does would cost as much as the sum.
+/* Products with few rows, in one launch: all of the filter prepared first, as conv2d.cl does, would
+ * cost as much as the sum.
  *
  * product:              out[m][k] = sum over t, c of a[t][m][c] * b[t][c][k]
  * product, transposed:  out[z][m][k] = sum over c of a[m][c] * b[z][k][c]
  * filter gradient:      dw[t][c][k] = sum over m of x[t][m][c] * dy[m][k]
  *
  * t: the taps of a linear layer's window, z: its pixels, m: rows (samples). The register tile is
- * PT rows (of a filter gradient MC channels) by NV vectors of VEC columns. A work-item
- * (work-groups of 1) takes tile after tile of a panel of KT = NV*VEC columns; a transposed panel is
- * turned once into its scratch. Vectors may reach over a row's end into the next row; only where
- * that would leave the buffer they are loaded in part. float32, by fma in the order t, c. */
+ * PT rows (of a filter gradient channels) by NV vectors of VEC columns. A work-item
+ * (work-groups of 1) takes one panel of KT = NV*VEC columns after another; what all its tiles read
+ * is copied to its scratch, DB channels at a time, since rows of a panel lie far apart. Columns past K
+ * are computed with what lies there and not stored. float32, by fma in the order t, c; m. */
 
 #include "common/share.clh"
 #include "common/vec.clh"
@@ -20,155 +20,147 @@
 #ifndef PT
 #define PT 6
 #endif
-#ifndef MC
-#define MC 6
-#endif
 #define KT (NV * VEC)
 
-/* acc[COUNT][NV] += a[COUNT rows][from..to] * b, its rows b_row apart. */
-#define DIRECT_SUM(COUNT, from, to, LOAD)                                        \
-    for (int c = from; c < to; c++) {                                            \
-        global const float *row = b + (long)c * b_row;                           \
-        vecf wv[NV];                                                             \
-        UNROLL for (int v = 0; v < NV; v++)                                      \
-            wv[v] = LOAD;                                                        \
-        UNROLL for (int i = 0; i < COUNT; i++) {                                 \
-            const vecf x = (vecf)(a[(long)i * C + c]);                           \
-            UNROLL for (int v = 0; v < NV; v++)                                  \
-                acc[i][v] = fma(x, wv[v], acc[i][v]);                            \
-        }                                                                        \
-    }
+/* to[rows][width] from rows `row` floats apart; what would leave the buffer, `end`, is loaded in part. */
+static inline void copy_rows(global float *to, global const float *from, global const float *end, const long row,
+                             const int rows, const int width)
+{
+    for (int r = 0; r < rows; r++, from += row)
+        for (int v = 0; v < width; v += VEC) {
+            const long left = end - from - v;
+            VSTORE(left >= VEC ? VLOAD(from + v) : vec_load(from + v, left > 0 ? (int)left : 0), to + (long)r * width + v);
+        }
+}
 
-/* Rows m .. m+COUNT of one panel; b_tap: from tap to tap; the last `unsafe` rows of b in part. */
-#define DIRECT_TILE(name, COUNT)                                                                             \
-    static inline void name(global const float *in, global const float *filters, global float *out,          \
-                            const int m, const int M, const int C, const int T, const long b_tap,            \
-                            const int b_row, const int unsafe, const int K, const int left)                  \
-    {                                                                                                        \
-        vecf acc[COUNT][NV];                                                                                 \
-        UNROLL for (int i = 0; i < COUNT * NV; i++)                                                          \
-            acc[i / NV][i % NV] = (vecf)(0.0f);                                                              \
-        for (int t = 0; t < T; t++) {                                                                        \
-            global const float *a = in + ((long)t * M + m) * C, *b = filters + t * b_tap;                    \
-            const long safe = (long)(T - t) * C - unsafe;                                                    \
-            const int whole = safe < 0 ? 0 : safe < C ? (int)safe : C;                                       \
-            DIRECT_SUM(COUNT, 0, whole, VLOAD(row + v * VEC))                                                \
-            DIRECT_SUM(COUNT, whole, C, vec_load(row + v * VEC, left - v * VEC))                             \
-        }                                                                                                    \
-        UNROLL for (int i = 0; i < COUNT; i++) {                                                             \
-            UNROLL for (int v = 0; v < NV; v++)                                                              \
-                vec_store(acc[i][v], out + (long)(m + i) * K + v * VEC, left - v * VEC);                     \
-        }                                                                                                    \
+/* out[COUNT rows][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]. */
+#define DIRECT_TILE(name, COUNT)                                                                              \
+    static inline void name(global const float *a, const long a_row, const long a_step,                       \
+                            global const float *b, const long b_row, global float *out, const long out_row,   \
+                            const int depth, const int add, const int left, global const float *ahead,        \
+                            const long ahead_row)                                                               \
+    {                                                                                                          \
+        vecf acc[COUNT][NV];                                                                                   \
+        UNROLL for (int i = 0; i < COUNT; i++) {                                                               \
+            UNROLL for (int v = 0; v < NV; v++)                                                                \
+                acc[i][v] = add ? vec_load(out + i * out_row + v * VEC, left - v * VEC) : (vecf)(0.0f);        \
+        }                                                                                                      \
+        for (int d = 0; d < depth; d++, a += a_step, b += b_row) {                                             \
+            vecf wv[NV];                                                                                       \
+            PREFETCH(ahead + d * ahead_row);                                                                   \
+            UNROLL for (int v = 0; v < NV; v++)                                                                \
+                wv[v] = VLOAD(b + v * VEC);                                                                    \
+            UNROLL for (int i = 0; i < COUNT; i++) {                                                           \
+                const vecf x = (vecf)(a[i * a_row]);                                                           \
+                UNROLL for (int v = 0; v < NV; v++)                                                            \
+                    acc[i][v] = fma(x, wv[v], acc[i][v]);                                                      \
+            }                                                                                                  \
+        }                                                                                                      \
+        UNROLL for (int i = 0; i < COUNT; i++) {                                                               \
+            UNROLL for (int v = 0; v < NV; v++)                                                                \
+                vec_store(acc[i][v], out + i * out_row + v * VEC, left - v * VEC);                             \
+        }                                                                                                      \
     }
 DIRECT_TILE(direct_tile, PT)
+DIRECT_TILE(direct_half, (PT / 2))
 DIRECT_TILE(direct_row, 1)
 
-/* Rows m0 .. m1; PT at a time, the last ones again where they do not fill a tile: the same sums. */
-static inline void direct_rows(global const float *in, global const float *filters, global float *out, const int m0,
-                               const int m1, const int M, const int C, const int T, const long b_tap, const int b_row,
-                               const int unsafe, const int K, const int left)
+/* The same for any number of rows. */
+static inline void direct_rows(global const float *a, const long a_row, const long a_step, global const float *b,
+                               const long b_row, global float *out, const long K, const int rows, const int depth,
+                               const int add, const int left, global const float *ahead, const long ahead_row)
 {
-    int m = m0;
-    for (; m + PT <= m1; m += PT)
-        direct_tile(in, filters, out, m, M, C, T, b_tap, b_row, unsafe, K, left);
-    if (m < m1 && m1 - PT >= m0) {
-        direct_tile(in, filters, out, m1 - PT, M, C, T, b_tap, b_row, unsafe, K, left);
-        m = m1;
-    }
-    for (; m < m1; m++)
-        direct_row(in, filters, out, m, M, C, T, b_tap, b_row, unsafe, K, left);
+    int m = 0;
+    for (; m + PT <= rows; m += PT)
+        direct_tile(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row);
+    for (; m + PT / 2 <= rows; m += PT / 2)
+        direct_half(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row);
+    for (; m < rows; m++)
+        direct_row(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row);
 }
 
-/* How many of a matrix's last rows, K long, a panel from column k0 must load in part. */
-static inline int unsafe_rows(const int k0, const int K)
-{
-    return (k0 + KT - 1) / K;
-}
-
-/* A work-item takes MB rows of a panel after another. */
+/* scratch of each work-item: DB >= KT rows of KT. A work-item takes MB rows of a panel after another; it
+ * copies the panel where that pays (`copies`), or at the buffer's end. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__direct(global const float *restrict in, global const float *restrict w,
-                                   global float *restrict out, const int M, const int C, const int K, const int T,
-                                   const int MB)
+                                   global float *restrict scratch, global float *restrict out, const int M,
+                                   const int C, const int K, const int T, const int MB, const int DB,
+                                   const int copies)
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
+    global float *panel = scratch + get_global_id(0) * (ulong)(DB * KT);
     long unit, end;
     share_of((long)panels * blocks, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB;
-        direct_rows(in, w + k0, out + k0, m0, m0 + MB < M ? m0 + MB : M, M, C, T, (long)C * K, K, unsafe_rows(k0, K),
-                    K, K - k0);
+        const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB, rows = M - m0 < MB ? M - m0 : MB;
+        for (int t = 0; t < T; t++)
+            for (int c0 = 0, depth; c0 < C; c0 += depth) {
+                global const float *b = w + ((long)t * C + c0) * K + k0, *end = w + (long)T * C * K;
+                const long whole = (end - b - KT) / K + 1; /* rows of which a panel's vectors end in the buffer */
+                const int copy = copies || end - b < KT, most = copy ? DB : whole < C ? (int)whole : C;
+                depth = C - c0 < most ? C - c0 : most;
+                if (copy)
+                    copy_rows(panel, b, end, K, depth, KT);
+                direct_rows(in + ((long)t * M + m0) * C + c0, C, 1, copy ? panel : b, copy ? KT : K,
+                            out + (long)m0 * K + k0, K, rows, depth, t + c0 > 0, K - k0, b + (long)depth * K, K);
+            }
     }
 }
 
-/* Z matrices b [K][C], one for each pixel of out; scratch of each work-item: C in whole vectors
- * rows of KT. */
+/* Z matrices b [K][C], one for each pixel of out; DB is a multiple of VEC. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__direct_transposed(global const float *restrict in, global const float *restrict w,
                                               global float *restrict scratch, global float *restrict out, const int M,
-                                              const int C, const int K, const int Z)
+                                              const int C, const int K, const int Z, const int MB, const int DB)
 {
-    const int panels = (K + KT - 1) / KT, padded = (C + VEC - 1) / VEC * VEC;
+    const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
     const long filters = (long)Z * K * C;
-    global float *panel = scratch + get_global_id(0) * (ulong)(padded * KT);
+    global float *panel = scratch + get_global_id(0) * (ulong)(DB * KT);
     long unit, end;
-    share_of((long)panels * Z, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)panels * blocks * Z, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        const int k0 = (int)(unit % panels) * KT;
-        const long z = unit / panels;
-        for (int v = 0; v < NV; v++)
-            for (int c = 0; c < C; c += VEC) {
-                vecf block[VEC];
-                UNROLL for (int i = 0; i < VEC; i++) {
-                    const int k = k0 + v * VEC + i < K ? k0 + v * VEC + i : K - 1; /* past K: not stored */
-                    const long at = (z * K + k) * C + c;
-                    block[i] = at + VEC <= filters ? VLOAD(w + at) : vec_load(w + at, C - c);
+        const int k0 = (int)(unit / blocks % panels) * KT, m0 = (int)(unit % blocks) * MB;
+        const long z = unit / blocks / panels;
+        for (int c0 = 0; c0 < C; c0 += DB) {
+            const int depth = C - c0 < DB ? C - c0 : DB;
+            for (int v = 0; v < KT; v += VEC)
+                for (int c = 0; c < depth; c += VEC) {
+                    vecf block[VEC];
+                    UNROLL for (int i = 0; i < VEC; i++) {
+                        const int k = k0 + v + i < K ? k0 + v + i : K - 1; /* past K: not stored */
+                        const long at = (z * K + k) * C + c0 + c;
+                        block[i] = at + VEC <= filters ? VLOAD(w + at) : vec_load(w + at, C - c0 - c);
+                    }
+                    vec_transpose(block);
+                    UNROLL for (int i = 0; i < VEC; i++)
+                        VSTORE(block[i], panel + (long)(c + i) * KT + v);
                 }
-                vec_transpose(block);
-                UNROLL for (int i = 0; i < VEC; i++)
-                    VSTORE(block[i], panel + (long)(c + i) * KT + v * VEC);
-            }
-        direct_rows(in, panel, out + z * M * K + k0, 0, M, M, C, 1, 0, KT, 0, K, K - k0);
+            direct_rows(in + (long)m0 * C + c0, C, 1, panel, KT, out + (z * M + m0) * K + k0, K,
+                        M - m0 < MB ? M - m0 : MB, depth, c0 > 0, K - k0, w, 0);
+        }
     }
 }
 
-#define DIRECT_GRADIENT(from, to, LOAD)                                          \
-    for (int m = from; m < to; m++) {                                            \
-        global const float *row = dy + (long)m * K + k0;                         \
-        vecf g[NV];                                                              \
-        UNROLL for (int v = 0; v < NV; v++)                                      \
-            g[v] = LOAD;                                                         \
-        UNROLL for (int i = 0; i < MC; i++) {                                    \
-            const vecf value = (vecf)(a[(long)m * C + i]);                       \
-            UNROLL for (int v = 0; v < NV; v++)                                  \
-                acc[i][v] = fma(value, g[v], acc[i][v]);                         \
-        }                                                                        \
-    }
-
-/* A work-item takes MC channels of a tap and panel after another; C >= MC, the last ones of a tap
- * again where they do not fill a tile. */
+/* scratch of each work-item: M rows of a panel of dy, M rows of XB channels, whole vectors. A work-item takes XB channels
+ * of a tap and panel after another. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_filter__direct(global const float *restrict x, global const float *restrict dy,
-                                  global float *restrict dw, const int M, const int C, const int K, const int T)
+                                  global float *restrict scratch, global float *restrict dw, const int M, const int C,
+                                  const int K, const int T, const int XB)
 {
-    const int panels = (K + KT - 1) / KT, tiles = (C + MC - 1) / MC;
+    const int panels = (K + KT - 1) / KT, blocks = (C + XB - 1) / XB;
+    global float *panel = scratch + get_global_id(0) * (ulong)(M * (KT + XB)), *columns = panel + (long)M * KT;
     long unit, end;
-    share_of((long)panels * T * tiles, get_global_size(0), get_global_id(0), &unit, &end);
+    int copied = -1;
+    share_of((long)panels * T * blocks, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        const int k0 = (int)(unit / tiles / T) * KT, t = (int)(unit / tiles % T), left = K - k0;
-        const int wanted = (int)(unit % tiles) * MC, c0 = wanted + MC <= C ? wanted : C - MC;
-        global const float *a = x + (long)t * M * C + c0;
-        const int safe = M - unsafe_rows(k0, K) > 0 ? M - unsafe_rows(k0, K) : 0;
-        vecf acc[MC][NV];
-        UNROLL for (int i = 0; i < MC * NV; i++)
-            acc[i / NV][i % NV] = (vecf)(0.0f);
-        DIRECT_GRADIENT(0, safe, VLOAD(row + v * VEC))
-        DIRECT_GRADIENT(safe, M, vec_load(row + v * VEC, left - v * VEC))
-        UNROLL for (int i = 0; i < MC; i++) {
-            if (c0 + i >= wanted) { /* each channel is written by one work-item */
-                UNROLL for (int v = 0; v < NV; v++)
-                    vec_store(acc[i][v], dw + ((long)t * C + c0 + i) * K + k0 + v * VEC, left - v * VEC);
-            }
-        }
+        const int k0 = (int)(unit / blocks / T) * KT, t = (int)(unit / blocks % T), c0 = (int)(unit % blocks) * XB;
+        const int channels = C - c0 < XB ? C - c0 : XB;
+        global float *to = dw + ((long)t * C + c0) * K + k0;
+        if (k0 != copied)
+            copy_rows(panel, dy + k0, dy + (long)M * K, K, M, KT);
+        copied = k0;
+        copy_rows(columns, x + (long)t * M * C + c0, x + (long)T * M * C, C, M, XB);
+        direct_rows(columns, 1, XB, panel, KT, to, K, channels, M, 0, K - k0, x + (long)t * M * C + c0 + XB, C);
     }
 }

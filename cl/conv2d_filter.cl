@@ -9,7 +9,7 @@
 /* One chunk of rows of one (tap, channel tile, panel): acc over the pixels' samples. */
 #define FILTER_ROWS(LOAD)                                                        \
     for (long row = chunk; row < chunk_end;) {                                   \
-        const int n0 = (int)(row % N), q = (int)(row / N % Q), p = (int)(row / N / Q); \
+        const int at = (int)(row / N), n0 = (int)(row - (long)at * N), p = at / Q, q = at - p * Q; \
         const long pixel_rows = N - n0 < chunk_end - row ? N - n0 : chunk_end - row;   \
         const long pixel = source_pixel(p, q, r, s, stride_h, stride_w, dilation_h, dilation_w, -pad_h, -pad_w, 1, 1, \
                                         H, W);                                   \

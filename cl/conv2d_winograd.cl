@@ -43,38 +43,40 @@ static inline void transform_filter(const vecf *g, global float *u, const long p
     }
 }
 
-/* U of channels c0 .. c0+channels of one panel, u[PLANES][channels][KT], from w [3][3][C][K]
- * or, transposed (of a data gradient), [3][3][K][C] with the taps in reverse. */
-static inline void transform_panel(global const float *w, global float *u, const long plane, const int panel,
-                                   const int c0, const int channels, const int C, const int K,
-                                   const int transposed)
+/* U of channels c0 .. c0+channels of one panel of group g, u[PLANES][channels][KT], from w [3][3][C][K*groups]
+ * or, transposed (of a data gradient), [3][3][K][C*groups] with the taps in reverse. */
+static inline void transform_panel(global const float *w, global float *u, const long plane, const int g,
+                                   const int groups, const int panel, const int c0, const int channels, const int C,
+                                   const int K, const int transposed)
 {
+    const long w_row = (long)groups * (transposed ? C : K);
+    w += (long)g * (transposed ? C : K);
     for (int v = 0; v < NV; v++) {
         const int k = panel * KT + v * VEC, left = K - k;
         global float *to = u + v * VEC;
         if (!transposed) {
             for (int c = 0; c < channels; c++) {
-                vecf g[9];
+                vecf taps[9];
                 UNROLL for (int tap = 0; tap < 9; tap++)
-                    g[tap] = left > 0 ? vec_load(w + ((long)tap * C + c0 + c) * K + k, left)
+                    taps[tap] = left > 0 ? vec_load(w + ((long)tap * C + c0 + c) * w_row + k, left)
                                       : (vecf)(0.0f);
-                transform_filter(g, to + (long)c * KT, plane);
+                transform_filter(taps, to + (long)c * KT, plane);
             }
             continue;
         }
         for (int c = 0; c < channels; c += VEC) { /* VEC x VEC filters, their memory along c */
             vecf block[9][VEC];
             for (int tap = 0; tap < 9; tap++) {
-                global const float *from = w + ((long)(8 - tap) * K + k) * C + c0 + c;
+                global const float *from = w + ((long)(8 - tap) * K + k) * w_row + c0 + c;
                 UNROLL for (int i = 0; i < VEC; i++)
-                    block[tap][i] = i < left ? vec_load(from + (long)i * C, channels - c) : (vecf)(0.0f);
+                    block[tap][i] = i < left ? vec_load(from + i * w_row, channels - c) : (vecf)(0.0f);
                 vec_transpose(block[tap]);
             }
             for (int j = 0; j < VEC && c + j < channels; j++) {
-                vecf g[9];
+                vecf taps[9];
                 UNROLL for (int tap = 0; tap < 9; tap++)
-                    g[tap] = block[tap][j];
-                transform_filter(g, to + (long)(c + j) * KT, plane);
+                    taps[tap] = block[tap][j];
+                transform_filter(taps, to + (long)(c + j) * KT, plane);
             }
         }
     }
@@ -156,65 +158,78 @@ static inline void transform_output(global const float *M, const long plane, glo
     }
 }
 
-/* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels. */
+/* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels of all groups. */
 kernel void conv2d_winograd_filter(global const float *restrict w, global float *restrict work, const ulong u_at,
-                                   const int C, const int K, const int transposed,
+                                   const int C, const int K, const int groups, const int transposed,
                                    const int channels)
 {
-    const int c0 = (int)get_global_id(0) * channels, panel = get_global_id(1), panels = (K + KT - 1) / KT;
+    const int c0 = (int)get_global_id(0) * channels, at = get_global_id(1), panels = (K + KT - 1) / KT;
     const int count = C - c0 < channels ? C - c0 : channels;
-    transform_panel(w, work + u_at + ((ulong)panel * C + c0) * KT, (long)panels * C * KT + PLANE_PAD, panel, c0, count,
-                    C, K, transposed);
+    transform_panel(w, work + u_at + ((ulong)at * C + c0) * KT, (long)groups * panels * C * KT + PLANE_PAD,
+                    at / panels, groups, at % panels, c0, count, C, K, transposed);
 }
 
-/* Where unit's (tile, block of samples) begins in `in`. */
-static inline void block_at(global const float **src, long *mask, global const float *in, global const float *zeros,
-                            const long unit, const int blocks, const int tiles_q, const int RB, const int N,
-                            const int H, const int W, const int C, const int off_h, const int off_w)
+/* A unit's group, tile and first sample. */
+typedef struct {
+    int g, tile, n0;
+} unit_place;
+
+static inline unit_place place_of(const long unit, const int tiles, const int blocks, const int RB)
 {
-    const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks);
-    patch_at(src, mask, in + (long)n0 * C, zeros, SIDE, tile / tiles_q * TILE + off_h, tile % tiles_q * TILE + off_w,
-             H, W,
-             (long)N * C);
+    const int of_group = (int)(unit % ((long)tiles * blocks));
+    const unit_place u = {(int)(unit / ((long)tiles * blocks)), of_group / blocks, of_group % blocks * RB};
+    return u;
+}
+
+/* Where it begins in `in`, whose rows are in_row long. */
+static inline void block_at(global const float **src, long *mask, global const float *in, global const float *zeros,
+                            const unit_place u, const int tiles_q, const int N, const int H, const int W, const int C,
+                            const long in_row, const int off_h, const int off_w)
+{
+    patch_at(src, mask, in + u.n0 * in_row + (long)u.g * C, zeros, SIDE, u.tile / tiles_q * TILE + off_h,
+             u.tile % tiles_q * TILE + off_w, H, W, N * in_row);
 }
 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
                                      const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
-                                     const int W, const int C, const int P, const int Q, const int K, const int off_h,
-                                     const int off_w)
+                                     const int W, const int C, const int P, const int Q, const int K, const int groups,
+                                     const int off_h, const int off_w)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const int room = (RB + PT - 1) / PT * PT;
     const long V_plane = (long)room * V_row + PLANE_PAD, M_plane = (long)room * KT + PLANE_PAD;
-    const long U_plane = (long)panels * C * KT + PLANE_PAD;
+    const long U_plane = (long)groups * panels * C * KT + PLANE_PAD, in_row = (long)C * groups, out_row = (long)K * groups;
     global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + M_plane));
     global float *V = zeros + ZEROS, *M = V + PLANES * V_plane;
     long unit, end;
     VSTORE((vecf)(0.0f), zeros);
-    share_of((long)tiles * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)groups * tiles * blocks, get_global_size(0), get_global_id(0), &unit, &end);
     global const float *src[PLANES];
     long mask[PLANES];
     if (unit < end)
-        block_at(src, mask, in, zeros, unit, blocks, tiles_q, RB, N, H, W, C, off_h, off_w);
+        block_at(src, mask, in, zeros, place_of(unit, tiles, blocks, RB), tiles_q, N, H, W, C, in_row, off_h, off_w);
     for (; unit < end; unit++) {
-        const int n0 = (int)(unit % blocks) * RB, tile = (int)(unit / blocks), rows = N - n0 < RB ? N - n0 : RB;
-        const int p0 = tile / tiles_q * TILE, q0 = tile % tiles_q * TILE;
-        transform_input(src, mask, C, rows, C, V, V_plane, V_row);
+        const unit_place at = place_of(unit, tiles, blocks, RB);
+        const int rows = N - at.n0 < RB ? N - at.n0 : RB;
+        transform_input(src, mask, in_row, rows, C, V, V_plane, V_row);
         if (unit + 1 < end)
-            block_at(src, mask, in, zeros, unit + 1, blocks, tiles_q, RB, N, H, W, C, off_h, off_w);
+            block_at(src, mask, in, zeros, place_of(unit + 1, tiles, blocks, RB), tiles_q, N, H, W, C, in_row, off_h,
+                     off_w);
         for (int panel = 0; panel < panels; panel++) {
             for (int x = 0; x < PLANES; x++) {
-                for (int i = 0; panel == 0 && mask[x] && i < rows * C; i += 16) /* the next block's pixels */
-                    PREFETCH(src[x] + i);
-                global const float *u = work + u_at + x * U_plane + (long)panel * C * KT;
-                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u, x + 1 < PLANES ? u + U_plane : u - x * U_plane + C * KT,
-                              C, 0, rows);
+                for (int r = 0; panel == 0 && mask[x] && r < rows; r++) /* the next block's pixels */
+                    for (int c = 0; c < C; c += 16)
+                        PREFETCH(src[x] + r * in_row + c);
+                global const float *u = work + u_at + x * U_plane + ((long)at.g * panels + panel) * C * KT;
+                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u,
+                              x + 1 < PLANES ? u + U_plane : u - x * U_plane + C * KT, C, 0, rows);
             }
             for (int r = 0; r < rows; r++)
-                transform_output(M + (long)r * KT, M_plane, out + (long)(n0 + r) * K + panel * KT, p0, q0, P, Q,
-                                 (long)N * K, K - panel * KT);
+                transform_output(M + (long)r * KT, M_plane,
+                                 out + (at.n0 + r) * out_row + (long)at.g * K + panel * KT, at.tile / tiles_q * TILE,
+                                 at.tile % tiles_q * TILE, P, Q, N * out_row, K - panel * KT);
         }
     }
 }
@@ -235,11 +250,9 @@ kernel void conv2d_winograd_input(global const float *restrict in, global float 
         const int rows = N - n0 < end - row ? N - n0 : (int)(end - row);
         global const float *src[PLANES];
         long mask[PLANES];
-        patch_at(src, mask, in + (long)n0 * C, zeros, SIDE, tile / tiles_q * TILE + off_h, tile % tiles_q * TILE + off_w,
-             H, W,
-                 (long)N * C);
-        transform_input(src, mask, C, rows, C, work + v_at + row * V_row, V_rows * V_row + PLANE_PAD,
-                        V_row);
+        patch_at(src, mask, in + (long)n0 * C, zeros, SIDE, tile / tiles_q * TILE + off_h,
+                 tile % tiles_q * TILE + off_w, H, W, (long)N * C);
+        transform_input(src, mask, C, rows, C, work + v_at + row * V_row, V_rows * V_row + PLANE_PAD, V_row);
         row += rows;
     }
 }
@@ -265,7 +278,7 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
         const int count = rows - first < RB ? (int)(rows - first) : RB;
         for (int c0 = 0; c0 < C; c0 += CB) {
             const int channels = C - c0 < CB ? C - c0 : CB;
-            transform_panel(w, U, U_plane, panel, c0, channels, C, K, transposed);
+            transform_panel(w, U, U_plane, 0, 1, panel, c0, channels, C, K, transposed);
             for (int x = 0; x < PLANES; x++)
                 multiply_rows(M + x * M_plane, work + v_at + x * V_plane + first * V_row + c0, V_row, U + x * U_plane,
                               U + x * U_plane, channels, c0 > 0, count);

@@ -9,11 +9,11 @@
  *                         36 x (C x rows)(rows x K) --> D --G'DG--> 3x3 of dw
  *   4x4 of dy -A dy A'-> Y /
  *
- * A work-item (work-groups of 1) takes (split of the rows, block of CB channels, block of KB
+ * A work-item (work-groups of 1) takes (split of the rows, group, block of CB channels, block of KB
  * filters) after another, and goes through the split's rows TB at a time, with V, Y and D in a
  * stretch of scratch of its own that should stay in its core's cache: a patch is transformed anew
  * for each block, which costs less than keeping it. The register tile is MC channels by NV
- * vectors of filters. partial is [split][3][3][C][K]; rows are summed in order. */
+ * vectors of filters. partial is [split][3][3][C][K*groups]; rows are summed in order. */
 
 #include "common/winograd.clh"
 
@@ -98,7 +98,7 @@ static inline void multiply(global const float *a, global const float *b, global
 
 /* G' D G of `channels` channels and `filters` filters to dw. */
 static inline void transform_product(global const float *D, const long plane, const int KB, global float *dw,
-                                     const long C, const long K, const int channels, const int filters)
+                                     const long C, const long dw_row, const int channels, const int filters)
 {
     for (int c = 0; c < channels; c++)
         for (int k = 0; k < filters; k += VEC) {
@@ -113,7 +113,7 @@ static inline void transform_product(global const float *D, const long plane, co
                 vecf v[3];
                 FILTER_TRANSPOSED(VECTOR_OUT, ROW_IN)
                 for (int j = 0; j < 3; j++)
-                    vec_store(v[j], dw + ((3 * i + j) * C + c) * K + k, filters - k);
+                    vec_store(v[j], dw + ((3 * i + j) * C + c) * dw_row + k, filters - k);
             }
         }
 }
@@ -123,19 +123,20 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
                                     global float *restrict partial, global float *restrict work,
                                     const ulong scratch_at, const int splits, const int TB, const int CB,
                                     const int KB, const int N, const int H, const int W, const int C, const int P,
-                                    const int Q, const int K, const int off_h, const int off_w)
+                                    const int Q, const int K, const int groups, const int off_h, const int off_w)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
     const long rows = (long)((P + TILE - 1) / TILE * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
     const long Y_plane = (long)TB * KB + PLANE_PAD, D_plane = (long)CB * KB + PLANE_PAD;
     global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + Y_plane + D_plane));
     global float *V = zeros + ZEROS, *Y = V + PLANES * V_plane, *D = Y + PLANES * Y_plane;
+    const long x_row = (long)C * groups, dy_row = (long)K * groups;
     long unit, unit_end;
     VSTORE((vecf)(0.0f), zeros);
-    share_of((long)splits * blocks_c * blocks_k, get_global_size(0), get_global_id(0), &unit, &unit_end);
+    share_of((long)splits * groups * blocks_c * blocks_k, get_global_size(0), get_global_id(0), &unit, &unit_end);
     for (; unit < unit_end; unit++) {
         const int k0 = (int)(unit % blocks_k) * KB, c0 = (int)(unit / blocks_k % blocks_c) * CB;
-        const long split = unit / blocks_k / blocks_c;
+        const long outer = unit / blocks_k / blocks_c, split = outer / groups, g = outer % groups;
         const int channels = C - c0 < CB ? C - c0 : CB, filters = K - k0 < KB ? K - k0 : KB;
         long start, row, end;
         share_of(rows, splits, split, &start, &end);
@@ -149,16 +150,18 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
                 count = TB - at < count ? TB - at : count;
                 global const float *src[PLANES];
                 long mask[PLANES];
-                patch_at(src, mask, x + (long)n0 * C + c0, zeros, SIDE, p0 + off_h, q0 + off_w, H, W, (long)N * C);
-                transform_input(src, mask, C, count, channels, V + (long)at * CB, V_plane, CB);
-                patch_at(src, mask, dy + (long)n0 * K + k0, zeros, TILE, p0, q0, P, Q, (long)N * K);
-                transform_gradient(src, mask, K, count, filters, Y + (long)at * KB, Y_plane, KB);
+                patch_at(src, mask, x + n0 * x_row + g * C + c0, zeros, SIDE, p0 + off_h, q0 + off_w, H, W,
+                         N * x_row);
+                transform_input(src, mask, x_row, count, channels, V + (long)at * CB, V_plane, CB);
+                patch_at(src, mask, dy + n0 * dy_row + g * K + k0, zeros, TILE, p0, q0, P, Q, N * dy_row);
+                transform_gradient(src, mask, dy_row, count, filters, Y + (long)at * KB, Y_plane, KB);
                 row += count;
             }
             for (int place = 0; place < PLANES; place++)
                 multiply(V + place * V_plane, Y + place * Y_plane, D + place * D_plane, (int)(row - first),
                          channels, filters, CB, KB, first == start);
         }
-        transform_product(D, D_plane, KB, partial + (split * 9 * C + c0) * K + k0, C, K, channels, filters);
+        transform_product(D, D_plane, KB, partial + (split * 9 * C + c0) * dy_row + g * K + k0, C, dy_row, channels,
+                          filters);
     }
 }

@@ -3,12 +3,12 @@
  *   x = (v - mean[c]) / std[c], v the pixel, bytes scaled to 0..1; norm holds mean, then 1 / std.
  * Augmentation, by draws that depend on the sample and the epoch alone: a shift by up to
  * `crop` pixels (black comes in), a mirror, and a square of `cutout` pixels set to the mean.
- * A work-item: SAMPLES samples' (dimension 0) pixels of ROWS rows of the image (dimension 1), for
- * which the draws are made once; of several samples COLUMNS pixels at a time: each sample's are a
- * line, read as bytes and made values in vectors, and then the lines, side by side, are written
- * along the samples of a pixel. */
+ * A work-item: SAMPLES samples' (dimension 0) pixels of `rows` rows of the image (dimension 1), for
+ * which the draws are made once; of several samples COLUMNS pixels at a time: their bytes are
+ * laid out along the samples of a pixel, and made values in vectors on the way to x. */
 
 #include "common/philox.clh"
+#include "common/share.clh"
 #include "common/vec.clh"
 
 /* The same bits in vectors as one by one. */
@@ -17,11 +17,8 @@
 #ifndef SAMPLES
 #define SAMPLES 1
 #endif
-#ifndef ROWS
-#define ROWS 1
-#endif
 #ifndef COLUMNS
-#define COLUMNS 32 /* a multiple of VEC, as SAMPLES is unless it is 1 */
+#define COLUMNS 32 /* a multiple of VEC, as SAMPLES is unless it is 1, and of 16 */
 #endif
 #ifndef CHANNELS
 #define CHANNELS 3 /* C */
@@ -84,87 +81,89 @@ source source_of(const augmentation g, const int h, const int W, const int cutou
 }
 
 #if SAMPLES > 1
-#define LINE (COLUMNS * CHANNELS) /* a multiple of VEC */
-#define PASTE_(a, b) a##b
-#define PASTE(a, b) PASTE_(a, b)
-#define BYTES(p) PASTE(convert_float, VEC)(PASTE(vload, VEC)(0, p))
+#define VALUE(byte, mean, scale) (((float)(byte) * (1.0f / 255.0f) - (mean)) * (scale))
 
-/* Bytes of the pixels w0 .. w0 + columns of a row, which starts at `from`. */
-static inline void read_bytes(uchar *bytes, global const uchar *from, const source s, const int inside, const int w0,
+/* Bytes of `columns` pixels from the place `at` of a row on, zeros outside of it. */
+static inline void read_bytes(uchar *bytes, global const uchar *row, const int inside, const int at,
                               const int columns, const int W)
 {
-    const int at = s.first + s.step * w0; /* of pixel w0 */
-    int begin = s.step > 0 ? -at : at - W + 1, end = s.step > 0 ? W - at : at + 1;
-    begin = inside ? clamp(begin, 0, columns) : 0;
-    end = inside ? clamp(end, begin, columns) : 0;
+    const int begin = inside ? clamp(-at, 0, columns) : 0, end = inside ? clamp(W - at, begin, columns) : 0;
     if (end - begin < columns)
-        for (int k = 0; k < LINE; k++)
+        for (int k = 0; k < columns * CHANNELS; k++)
             bytes[k] = 0;
-    if (s.step > 0) {
-        global const uchar *in = from + (at + begin) * CHANNELS;
-        const int n = (end - begin) * CHANNELS;
-        uchar *to = bytes + begin * CHANNELS;
-        int k = 0;
-        for (; k + 16 <= n; k += 16)
-            vstore16(vload16(0, in + k), 0, to + k);
-        for (; k < n; k++)
-            to[k] = in[k];
-    } else {
-        for (int i = begin; i < end; i++)
-            for (int c = 0; c < CHANNELS; c++)
-                bytes[i * CHANNELS + c] = from[(at - i) * CHANNELS + c];
+    for (int k = begin * CHANNELS; k < end * CHANNELS; k++)
+        bytes[k] = row[at * CHANNELS + k];
+}
+
+/* A part of the batch: bytes of samples side by side, as read by put_row(), become values of x, which
+ * starts at the part's first pixel and sample; the next part's lines are asked for `ahead` floats a pixel. */
+#if CHANNELS == 1
+#define PART_ROWS SAMPLES
+#define PART_WIDTH (COLUMNS + VEC)
+
+static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, global const uchar *row, const int inside,
+                           const int follows, const int at, const int step, const int columns, const int W)
+{
+    uchar *line = part[j];
+    read_bytes(line, row, inside, at, columns, W);
+    for (int i = 0; step < 0 && i < columns / 2; i++) {
+        const uchar t = line[i];
+        line[i] = line[columns - 1 - i];
+        line[columns - 1 - i] = t;
     }
 }
 
-/* The same as values of x; mean and scale go on along the line. */
-static inline void read_line(float *line, global const uchar *from, const source s, const int inside, const int w0,
-                             const int columns, const int W, const float *mean, const float *scale)
-{
-    uchar bytes[LINE];
-    read_bytes(bytes, from, s, inside, w0, columns, W);
-    for (int k = 0; k < LINE; k += VEC)
-        VSTORE((BYTES(bytes + k) * (1.0f / 255.0f) - VLOAD(mean + k)) * VLOAD(scale + k), line + k);
-    const int cut_from = max(s.cut_from - w0, 0) * CHANNELS, cut_to = min(s.cut_to - w0, columns) * CHANNELS;
-    for (int k = cut_from; k < cut_to; k++)
-        line[k] = 0.0f;
-}
-
-/* Lines of SAMPLES samples to x, which starts at the first pixel and sample. */
-#if CHANNELS == 1
-#define PART_ROWS SAMPLES
-#define PART_WIDTH COLUMNS
-#define PUT(line, part, j) /* it is there already */
-#define LINE_OF(part, line, j) part[j]
-
-static inline void write_part(float part[PART_ROWS][PART_WIDTH], global float *x, const int columns,
-                              const int samples, const int N)
+static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
+                              const float *scale, const int columns, const int samples, const int N,
+                              const int ahead)
 {
     for (int j = 0; j < samples; j += VEC)
         for (int i = 0; i < columns; i += VEC) {
+            float line[VEC];
             vecf m[VEC];
-            for (int v = 0; v < VEC; v++)
-                m[v] = VLOAD(part[j + v] + i);
+            for (int v = 0; v < VEC; v++) {
+                for (int k = 0; k < VEC; k++)
+                    line[k] = VALUE(part[j + v][i + k], mean[0], scale[0]);
+                m[v] = VLOAD_(line);
+            }
             vec_transpose(m);
-            for (int v = 0; v < VEC; v++)
-                if (i + v < columns)
-                    vec_store(m[v], x + (ulong)(i + v) * N + j, samples - j);
+            for (int v = 0; v < VEC && i + v < columns; v++)
+                vec_store(m[v], x + (ulong)(i + v) * N + j, samples - j);
         }
 }
 #else
 #define PART_ROWS COLUMNS
-#define PART_WIDTH (SAMPLES * CHANNELS + 4)
-#define LINE_OF(part, line, j) line
-/* Four floats a pixel, of which the next sample overwrites what is not this one's. */
-#define PUT(line, part, j)            \
-    for (int i = 0; i < COLUMNS; i++) \
-        vstore4(vload4(0, line + i * CHANNELS), 0, part[i] + j * CHANNELS);
+#define PART_WIDTH (SAMPLES * CHANNELS + 16)
 
-static inline void write_part(float part[PART_ROWS][PART_WIDTH], global float *x, const int columns,
-                              const int samples, const int N)
+/* Four bytes a pixel, of which the next sample overwrites what is not this one's. */
+#define PUT(from)                                              \
+    _Pragma("unroll 8") for (int i = 0; i < columns; i++)      \
+        vstore4(vload4(0, (from) + i * by), 0, part[i] + j * CHANNELS);
+
+static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, global const uchar *row, const int inside,
+                           const int follows, const int at, const int step, const int columns, const int W)
 {
-    for (int i = 0; i < columns; i++)
-        for (int k = 0, n = samples * CHANNELS; k < n; k += VEC)
-            vec_store(VLOAD(part[i] + k), x + (ulong)i * N * CHANNELS + k, n - k);
+    const int first = step > 0 ? 0 : (columns - 1) * CHANNELS, by = step * CHANNELS;
+    if (follows && at >= 0 && at + columns <= W) {
+        PUT(row + at * CHANNELS + first)
+    } else {
+        uchar bytes[COLUMNS * CHANNELS + 4];
+        read_bytes(bytes, row, inside, at, columns, W);
+        PUT(bytes + first)
+    }
+}
+
+static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
+                              const float *scale, const int columns, const int samples, const int N,
+                              const int ahead)
+{
+    for (int i = 0; i < columns; i++) {
+        global float *to = x + (ulong)i * N * CHANNELS;
+        for (int k = 0; k < samples * CHANNELS; k++) /* the compiler makes vectors of it */
+            to[k] = VALUE(part[i][k], mean[k], scale[k]);
+        for (int k = 0; k < ahead; k += 16) /* stores to lines that are far apart wait for each */
+            PREFETCH(to + (long)columns * N * CHANNELS + k);
+    }
 }
 #endif
 #endif
@@ -173,11 +172,11 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                                  global const int *restrict order, global const float *restrict norm,
                                  global float *restrict x, global int *restrict y, global int *restrict id,
                                  global float *restrict weight, const int H, const int W, const int N,
-                                 const int offset, const int count, const int augment, const int epoch,
+                                 const int rows, const int offset, const int count, const int augment, const int epoch,
                                  const uint seed_lo, const uint seed_hi, const int crop, const int flip,
                                  const int cutout, const float cutout_p)
 {
-    const int h0 = (int)get_global_id(1) * ROWS, h_end = h0 + ROWS < H ? h0 + ROWS : H;
+    const int h0 = (int)get_global_id(1) * rows, h_end = h0 + rows < H ? h0 + rows : H;
     SAMPLE_INDICES
     augmentation drawn[SAMPLES];
     for (int j = 0; j < samples; j++) {
@@ -185,22 +184,35 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
         drawn[j] = augment ? draw(index[j], epoch, seed_lo, seed_hi, H, W, crop, flip, cutout, cutout_p) : none;
     }
 #if SAMPLES > 1
-    float mean[LINE], scale[LINE], part[PART_ROWS][PART_WIDTH], line[LINE + 4];
-    for (int k = 0; k < LINE; k++) {
+    uchar part[PART_ROWS][PART_WIDTH];
+    float mean[SAMPLES * CHANNELS], scale[SAMPLES * CHANNELS];
+    for (int k = 0; k < SAMPLES * CHANNELS; k++) {
         mean[k] = norm[k % CHANNELS];
         scale[k] = norm[CHANNELS + k % CHANNELS];
     }
     for (int h = h0; h < h_end; h++)
         for (int w0 = 0; w0 < W; w0 += COLUMNS) {
             const int columns = W - w0 < COLUMNS ? W - w0 : COLUMNS;
+            global float *to = x + (((ulong)h * W + w0) * N + n0) * CHANNELS;
+            int cuts = 0;
             for (int j = 0; j < samples; j++) {
                 const source s = source_of(drawn[j], h, W, cutout);
-                const int inside = s.row >= 0 && s.row < H;
-                read_line(LINE_OF(part, line, j), images + ((ulong)index[j] * H + (inside ? s.row : 0)) * W * CHANNELS,
-                          s, inside, w0, columns, W, mean, scale);
-                PUT(line, part, j)
+                const int inside = s.row >= 0 && s.row < H, at = s.first + s.step * w0;
+                global const uchar *row = images + ((ulong)index[j] * H + (inside ? s.row : 0)) * W * CHANNELS;
+                put_row(part, j, row, inside, inside && s.row + 1 < H, s.step > 0 ? at : at - columns + 1, s.step,
+                        columns, W);
+                for (int k = 0; k < W * CHANNELS; k += 64)
+                    PREFETCH(row + W * CHANNELS + k);
+                cuts |= s.cut_from < s.cut_to;
             }
-            write_part(part, x + (((ulong)h * W + w0) * N + n0) * CHANNELS, columns, samples, N);
+            write_part(part, to, mean, scale, columns, samples, N,
+                       h + 1 < h_end || w0 + COLUMNS < W ? samples * CHANNELS : 0);
+            for (int j = 0; cuts && j < samples; j++) {
+                const source s = source_of(drawn[j], h, W, cutout);
+                for (int i = max(s.cut_from - w0, 0); i < min(s.cut_to - w0, columns); i++)
+                    for (int c = 0; c < CHANNELS; c++)
+                        to[((ulong)i * N + j) * CHANNELS + c] = 0.0f;
+            }
         }
 #else
     for (int h = h0; h < h_end; h++) {

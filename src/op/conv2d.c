@@ -204,6 +204,7 @@ static double flops_filter(const struct call *c)
     X("11x10x2x3", "3x3x3x5", "3x2x2x5", "stride_h=3 stride_w=3 dilation_h=2 dilation_w=2") \
     X("7x7x2x4", "3x3x4x8", "7x7x2x8", "pad_h=2 pad_w=2 dilation_h=2 dilation_w=2")        \
     X("5x6x3x6", "3x3x3x10", "5x6x3x10", "pad_h=1 pad_w=1 groups=2")                       \
+    X("6x7x5x34", "3x3x17x36", "6x7x5x36", "pad_h=1 pad_w=1 groups=2")                     \
     X("6x5x2x33", "3x3x1x33", "6x5x2x33", "pad_h=1 pad_w=1 groups=33")                     \
     X("7x8x2x12", "3x3x4x27", "4x4x2x27", "pad_h=1 pad_w=1 stride_h=2 stride_w=2 groups=3") \
     X("1x31x5x9", "1x3x9x16", "1x31x5x16", "pad_w=2 dilation_w=2")                         \

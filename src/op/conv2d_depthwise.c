@@ -3,10 +3,12 @@
  * Workspace of a filter gradient: [partial sums of each split, if several][sums of each work-item]. */
 #include "op/conv2d_geometry.h"
 
+#define BLOCK 8       /* samples of a pixel at a time; in a filter gradient a part of the order of sums */
 #define MOST_TAPS 128 /* TAPS of the kernel file */
 
 const struct op_tunable conv2d_depthwise_tunables[] = {
     {"rows", (const int[]){4, 8, 12, 0}, "samples at a time"},
+    {"block", (const int[]){8, 16, 32, 64, 0}, "samples of a pixel before the next one"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
     {NULL, NULL, NULL},
 };
@@ -25,7 +27,7 @@ struct layout {
     int vec;
     int64_t splits, partial, scratch;
     size_t items;
-    char options[48];
+    char options[96];
 };
 
 static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g)
@@ -33,7 +35,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     struct layout l = {.vec = op_vec(inst, g->groups)};
     int64_t items = rt_facts_of(inst->dev)->compute_units * op_tuned(inst, "items", 2), pixels = g->P * g->Q;
     int rows = (int)op_tuned(inst, "rows", g->N < 8 ? g->N : 8), taps = (int)(g->R * g->S);
-    l.items = (size_t)(items < pixels ? items : pixels);
+    l.items = (size_t)least(items, pixels);
     /* Not by the number of work-items: a tunable must not change the order of sums. */
     l.splits = 2 * (int64_t)rt_facts_of(inst->dev)->compute_units;
     l.splits = l.splits < pixels ? l.splits : pixels;
@@ -54,8 +56,8 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
 {
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->out[0], (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R,
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+                  inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R,
                   (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
                   (int)g->off_w, (int)g->div_h, (int)g->div_w);
 }
@@ -78,9 +80,9 @@ enum rote_status conv2d_filter_depthwise(struct op_inst *inst, const struct conv
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                inst->workspace, l.splits > 1 ? inst->workspace : inst->out[0], (uint64_t)l.partial, (int)l.splits,
-               (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
+               BLOCK, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
                (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
     if (l.splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, g->R * g->S * g->groups));

@@ -3,13 +3,20 @@
  * Workspace of a transposed product: a panel for each work-item. */
 #include "op/conv2d_geometry.h"
 
+#include <string.h>
+
 #define MOST_ROWS 256 /* above, packing the filter pays */
+#define COPIED_BYTES (256 << 10) /* of a filter, from which on copies of panels pay */
+#define DEPTH 128
+#define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
+#define LEAST_WORK 5e5 /* operations of a work-item: others are woken in vain for less */
 
 const struct op_tunable conv2d_direct_tunables[] = {
     {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
     {"rows", (const int[]){4, 6, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
-    {"block", (const int[]){12, 24, 48, 96, 0}, "rows of a panel at a time"},
+    {"block", (const int[]){12, 24, 48, 96, 256, 0}, "rows that a copy of filters serves"},
+    {"depth", (const int[]){32, 64, 128, 256, 0}, "channels of filters copied at a time"},
     {NULL, NULL, NULL},
 };
 
@@ -49,32 +56,46 @@ bool conv2d_filter_direct_accepts(const struct rt_facts *f, const struct conv2d_
 struct layout {
     struct matrices m;
     struct conv2d_tile tile;
-    int64_t panels, block, panel_floats;
+    int64_t panels, block, depth, channels, scratch; /* scratch: floats of a work-item */
+    bool copies;
     size_t items;
 };
 
 static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool filter)
 {
     struct layout l;
+    int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units;
     matrices_of(g, &l.m);
     l.tile = conv2d_tile_of(inst, g->K, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
-    l.tile = conv2d_tile_of(inst, g->K, (int)(filter ? least(pt, g->C) : pt));
+    if (!filter && l.m.M > pt && l.m.M <= 8)
+        l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, 8);
+    else
+        l.tile = conv2d_tile_of(inst, g->K, (int)pt);
+    strcat(l.tile.options, " -DPREFETCH_LINES");
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
-    l.block = op_tuned(inst, "block", 4 * l.tile.pt);
-    l.panel_floats = (g->C + l.tile.vec - 1) / l.tile.vec * l.tile.vec * l.tile.kt;
-    int64_t units = filter          ? l.panels * l.m.T * ((g->C + l.tile.pt - 1) / l.tile.pt)
-                    : g->transposed ? l.panels * l.m.Z
-                                    : l.panels * ((l.m.M + l.block - 1) / l.block);
-    l.items = (size_t)least(rt_facts_of(inst->dev)->compute_units * op_tuned(inst, "items", 2), units);
+    int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
+    int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer;
+    l.block = op_tuned(inst, "block", round_up((l.m.M + blocks - 1) / blocks, l.tile.pt));
+    int64_t depth = op_tuned(inst, "depth", 0);
+    l.copies = depth || (l.block > 2 * l.tile.pt && 4 * l.m.T * g->C * g->K >= COPIED_BYTES);
+    l.depth = round_up(depth ? depth : DEPTH, l.tile.vec);
+    l.depth = l.depth > l.tile.kt ? l.depth : l.tile.kt;
+    int64_t most = outer * l.m.T * g->C / (4 * cores); /* of channels, for all cores to have some */
+    l.channels = round_up(least(CHANNEL_VECTORS * l.tile.vec, most > 1 ? most : 1), l.tile.vec);
+    l.scratch = filter ? l.m.M * (l.tile.kt + l.channels) : l.depth * l.tile.kt;
+    int64_t units = filter ? l.panels * l.m.T * ((g->C + l.channels - 1) / l.channels)
+                           : outer * ((l.m.M + l.block - 1) / l.block);
+    double work = 2.0 * (double)(l.m.M * l.m.T * l.m.Z) * (double)(g->C * g->K);
+    units = least(units, 1 + (int64_t)(work / LEAST_WORK));
+    l.items = (size_t)least(cores * op_tuned(inst, "items", 2), units);
     return l;
 }
 
 enum rote_status conv2d_product_direct_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     struct layout l = layout_of(inst, g, false);
-    if (g->transposed)
-        inst->workspace_bytes = 4 * (uint64_t)l.items * (uint64_t)l.panel_floats;
+    inst->workspace_bytes = 4 * (uint64_t)l.items * (uint64_t)l.scratch;
     return rt_kernel_new(inst->dev, "conv2d_direct",
                          g->transposed ? "conv2d_product__direct_transposed" : "conv2d_product__direct",
                          l.tile.options, &inst->kernel[0]);
@@ -84,18 +105,15 @@ enum rote_status conv2d_product_direct(struct op_inst *inst, const struct conv2d
 {
     struct layout l = layout_of(inst, g, false);
     size_t one = 1;
-    if (g->transposed)
-        return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiii", inst->in[p.in], inst->in[p.filter],
-                      inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.Z);
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiii", inst->in[p.in], inst->in[p.filter], inst->out[0],
-                  (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.block);
+    return rt_run(inst->kernel[0], 1, &l.items, &one, g->transposed ? "mmmmiiiiii" : "mmmmiiiiiii", inst->in[p.in],
+                  inst->in[p.filter], inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K,
+                  (int)(g->transposed ? l.m.Z : l.m.T), (int)l.block, (int)l.depth, (int)l.copies);
 }
 
 enum rote_status conv2d_filter_direct_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     struct layout l = layout_of(inst, g, true);
-    if (l.tile.pt > g->C)
-        return base_error(ROTE_EUNSUPPORTED, "tiles of %d channels for %d", (int)l.tile.pt, (int)g->C);
+    inst->workspace_bytes = 4 * (uint64_t)l.items * (uint64_t)l.scratch;
     return rt_kernel_new(inst->dev, "conv2d_direct", "conv2d_filter__direct", l.tile.options, &inst->kernel[0]);
 }
 
@@ -103,6 +121,6 @@ enum rote_status conv2d_filter_direct(struct op_inst *inst, const struct conv2d_
 {
     struct layout l = layout_of(inst, g, true);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiii", inst->in[p.in], inst->in[p.filter], inst->out[0],
-                  (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T);
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiii", inst->in[p.in], inst->in[p.filter],
+                  inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.channels);
 }

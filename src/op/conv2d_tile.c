@@ -8,6 +8,9 @@
 #define FILTER_CHUNK_ROWS 128
 #define FILTER_WORKSPACE ((uint64_t)64 << 20)
 
+#define ROW_BLOCK 32
+#define PANELS_IN_CACHE (512 << 10)
+
 #define GROUPS_EACH 8 /* work-groups for a core */
 #define GROUPS_EACH_GPU 64
 #define GROUP_LOCAL_BYTES 32768 /* what OpenCL 1.2 promises of local memory */
@@ -19,6 +22,7 @@ const struct op_tunable conv2d_tile_tunables[] = {
     {"group", (const int[]){1, 64, 128, 256, 0}, "work-items of a group, which share local memory; 1: none does"},
     {"depth", (const int[]){4, 8, 16, 0}, "of groups: channels in local memory, of a filter gradient rows"},
     {"width", (const int[]){1, 4, 0}, "of groups: floats of a vector"},
+    {"block", (const int[]){8, 16, 32, 64, 1 << 20, 0}, "row tiles that take all filters before the next ones do"},
     {NULL, NULL, NULL},
 };
 
@@ -149,6 +153,14 @@ out:
     return st;
 }
 
+/* Row tiles that pass all panels before the next ones do: their image stays in a core's cache, if the
+ * panels do too. */
+static int row_block(const struct op_inst *inst, const struct conv2d_geometry *g, const struct layout *l)
+{
+    int64_t panel_bytes = 4 * panel_rows(g, l) / g->groups * l->kt, tiles = (g->P * g->Q * g->N + l->rows - 1) / l->rows;
+    return (int)op_tuned(inst, "block", l->group == 1 && panel_bytes <= PANELS_IN_CACHE ? ROW_BLOCK : tiles);
+}
+
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
@@ -162,8 +174,8 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     TRY(rt_run(inst->kernel[2], 1, &zero, NULL, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
-    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
-               inst->out[0], panels_at, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K,
+    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
+               inst->out[0], panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K,
                (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
                (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w));
 out:

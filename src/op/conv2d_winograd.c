@@ -64,7 +64,10 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.tiles = (g->P + l.side - 1) / l.side * l.tiles_q;
     l.v_row = round_up(g->C, l.vec);
     int64_t all = l.tiles * g->N, room;
-    l.by_panel = op_tuned(inst, "order", l.panels >= f->compute_units && all <= g->K / 4 ? 2 : 1) == 2;
+    /* Few rows: the transformed filters would cost more than they, or a tile has too few samples. */
+    bool by_panel = all <= g->K / 2 || (g->N < BLOCK_ROWS / 2 && all <= g->K);
+    by_panel = by_panel && g->groups == 1 && l.panels >= f->compute_units;
+    l.by_panel = op_tuned(inst, "order", by_panel ? 2 : 1) == 2;
     if (l.by_panel) {
         l.rows = block_rows(all, op_tuned(inst, "block", PANEL_ROWS));
         room = round_up(l.rows, l.tile.pt);
@@ -73,11 +76,12 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
         l.first = l.planes * (l.v_rows * l.v_row + WINOGRAD_PLANE_PAD);
         l.scratch = l.planes * (l.kt * (room + PANEL_CHANNELS) + 2 * WINOGRAD_PLANE_PAD);
     } else {
-        l.rows = block_rows(g->N, op_tuned(inst, "block", least(BLOCK_ROWS, BLOCK_BYTES / (l.planes * 4 * (l.v_row + l.kt)))));
+        int64_t most = l.v_row + l.kt <= 128 ? BLOCK_ROWS / 2 : BLOCK_ROWS;
+        l.rows = block_rows(g->N, op_tuned(inst, "block", least(most, BLOCK_BYTES / (l.planes * 4 * (l.v_row + l.kt)))));
         room = round_up(l.rows, l.tile.pt);
-        l.units = l.tiles * ((g->N + l.rows - 1) / l.rows);
+        l.units = g->groups * l.tiles * ((g->N + l.rows - 1) / l.rows);
         l.v_rows = 0;
-        l.first = l.planes * (g->C * l.panels * l.kt + WINOGRAD_PLANE_PAD);
+        l.first = l.planes * (g->groups * g->C * l.panels * l.kt + WINOGRAD_PLANE_PAD);
         l.scratch = WINOGRAD_ZEROS + l.planes * (room * (l.v_row + l.kt) + 2 * WINOGRAD_PLANE_PAD);
     }
     l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.units);
@@ -88,7 +92,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
  * tiles do not lie mostly over the edge. Not measured on GPUs. */
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
-    bool fits = g->R == 3 && g->S == 3 && g->groups == 1 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
+    bool fits = g->R == 3 && g->S == 3 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
                 g->div_w == 1 && g->step_h == g->step_w && g->step_h == (g->transposed ? -1 : 1);
     return f->cls == RT_CPU && fits && g->C >= 16 && g->K >= 16 &&
            g->P * g->Q > 1;
@@ -103,6 +107,8 @@ enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const str
 {
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
+    if (l.by_panel && g->groups > 1)
+        FAIL(ROTE_EUNSUPPORTED, "winograd: order 2 takes no groups; this call has %lld", (long long)g->groups);
     const char *product = l.by_panel ? "conv2d_product__winograd_panels" : "conv2d_product__winograd";
     const char *first = l.by_panel ? "conv2d_winograd_input" : "conv2d_winograd_filter";
     TRY(rt_kernel_new(inst->dev, "conv2d_winograd", product, l.tile.options, &inst->kernel[0]));
@@ -138,12 +144,12 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     if (l.by_panel)
         return by_panel(inst, g, p, &l, off_h, off_w);
     int64_t channels = g->transposed ? l.vec : least(l.vec, 4);
-    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)l.panels}, one = 1, group[2] = {1, 1};
-    TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
-               (int)g->C, (int)g->K, (int)g->transposed, (int)channels));
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
+    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)(l.panels * g->groups)}, one = 1, group[2] = {1, 1};
+    TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
+               (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, (int)channels));
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
                (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
-               (int)g->Q, (int)g->K, off_h, off_w));
+               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w));
 out:
     return st;
 }

@@ -37,8 +37,8 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.cb = least(round_up(g->C, l.tile.vec), round_up(block, l.tile.vec));
     l.kb = least(round_up(g->K, l.kt), round_up(block, l.kt));
     int64_t rows = (g->P + l.side - 1) / l.side * ((g->Q + l.side - 1) / l.side) * g->N;
-    int64_t blocks = (g->C + l.cb - 1) / l.cb * ((g->K + l.kb - 1) / l.kb);
-    int64_t weights = 9 * g->C * g->K;
+    int64_t blocks = (g->C + l.cb - 1) / l.cb * ((g->K + l.kb - 1) / l.kb) * g->groups;
+    int64_t weights = 9 * g->C * g->K * g->groups;
     l.splits = (4 * (int64_t)f->compute_units + blocks - 1) / blocks;
     l.splits = least(l.splits, rows / (2 * l.depth));
     l.splits = least(l.splits, PARTIAL_BYTES / (4 * weights));
@@ -76,12 +76,12 @@ enum rote_status conv2d_filter_winograd(struct op_inst *inst, const struct conv2
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                l.splits > 1 ? inst->workspace : inst->out[0], inst->workspace, (uint64_t)l.partial, (int)l.splits,
                (int)l.depth, (int)l.cb, (int)l.kb, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
-               (int)g->K, (int)g->off_h, (int)g->off_w));
+               (int)g->K, (int)g->groups, (int)g->off_h, (int)g->off_w));
     if (l.splits > 1)
-        TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, 9 * g->C * g->K));
+        TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, 9 * g->C * g->K * g->groups));
 out:
     return st;
 }

@@ -45,22 +45,27 @@ static enum rote_status infer(struct call *c)
     return ROTE_OK;
 }
 
+#define SAMPLES 64
+
 /* Samples a work-item. */
 static int samples_of(const struct op_inst *inst)
 {
-    return rt_facts_of(inst->dev)->cls == RT_CPU && inst->call.out[0].dim[3] <= 4 ? 16 : 1;
-}
-
-/* Rows of the image a work-item: draws are made once for all of them. */
-static int rows_of(const struct op_inst *inst)
-{
-    return rt_facts_of(inst->dev)->cls == RT_CPU ? 4 : 1;
+    return rt_facts_of(inst->dev)->cls == RT_CPU && inst->call.out[0].dim[3] <= 4 ? SAMPLES : 1;
 }
 
 static size_t blocks(const struct op_inst *inst)
 {
     int64_t samples = samples_of(inst);
     return (size_t)((inst->call.out[0].dim[2] + samples - 1) / samples);
+}
+
+/* Rows of the image a work-item: draws are made once for all of them, and the next row's place is asked for
+ * ahead; all cores have some. */
+static int rows_of(const struct op_inst *inst)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    int64_t units = (int64_t)blocks(inst) * inst->call.out[0].dim[0] / (2 * (int64_t)f->compute_units);
+    return f->cls != RT_CPU ? 1 : units < 4 ? 4 : units > 16 ? 16 : (int)units;
 }
 
 /* One by one on CPUs: some keep a whole group's private arrays on the stack. */
@@ -72,10 +77,11 @@ static const size_t *group_of(const struct op_inst *inst)
 
 static enum rote_status prepare(struct op_inst *inst)
 {
-    char name[64], options[64];
+    char name[64], options[96];
     snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
-    snprintf(options, sizeof options, "-DVEC=%d -DSAMPLES=%d -DROWS=%d -DCHANNELS=%lld", op_vec(inst, INT32_MAX),
-             samples_of(inst), rows_of(inst), (long long)inst->call.out[0].dim[3]);
+    snprintf(options, sizeof options, "-DVEC=%d -DSAMPLES=%d -DCHANNELS=%lld%s", op_vec(inst, INT32_MAX),
+             samples_of(inst), (long long)inst->call.out[0].dim[3],
+             rt_facts_of(inst->dev)->cls == RT_CPU ? " -DPREFETCH_LINES" : "");
     return rt_kernel_new(inst->dev, "gather", name, options, &inst->kernel[0]);
 }
 
@@ -86,8 +92,8 @@ static enum rote_status enqueue_bytes(struct op_inst *inst)
     size_t rows = (size_t)rows_of(inst), global[2] = {blocks(inst), ((size_t)d[0] + rows - 1) / rows};
     uint64_t seed = (uint64_t)call_int(c, "seed");
     struct rt_mem **in = inst->in, **o = inst->out;
-    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiuuiiif", in[0], in[1], in[2], in[3], o[0], o[1],
-                  o[2], o[3], (int)d[0], (int)d[1], (int)d[2], (int)call_int(c, "offset"),
+    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiiuuiiif", in[0], in[1], in[2], in[3], o[0],
+                  o[1], o[2], o[3], (int)d[0], (int)d[1], (int)d[2], (int)rows, (int)call_int(c, "offset"),
                   (int)call_int(c, "count"), (int)call_int(c, "augment"), (int)call_int(c, "epoch"), (uint32_t)seed,
                   (uint32_t)(seed >> 32), (int)call_int(c, "crop"), (int)call_int(c, "flip"),
                   (int)call_int(c, "cutout"), call_float(c, "cutout_p"));

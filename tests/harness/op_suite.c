@@ -29,14 +29,15 @@ static const struct {
     {"tile", "tile:group=64,depth=8,vectors=2,rows=8", "head"},
     {"tile", "tile:group=16,depth=4,vectors=1,rows=5,items=1", "head"},
     {"tile", "tile:group=32,depth=3,vectors=3,rows=4,width=1", "head"},
-    {"tile", "tile:vectors=1,rows=4,items=2", NULL},
+    {"tile", "tile:vectors=1,rows=4,items=2,block=2", NULL},
     {"winograd", "winograd:tile=2,vectors=1,rows=4,items=1,block=16", NULL},
     {"winograd", "winograd:tile=4,vectors=3,rows=8,items=4,block=64", NULL},
     {"winograd", "winograd:tile=2,order=2,vectors=2,block=20", "filter"},
     {"winograd", "winograd:tile=4,order=2,vectors=1,rows=5,block=30", "filter"},
     {"thin", "thin:vectors=1,rows=5,items=3", NULL},
     {"direct", "direct:vectors=1,rows=4,items=3,block=12", NULL},
-    {"depthwise", "depthwise:rows=4,items=3", NULL},
+    {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", NULL},
+    {"depthwise", "depthwise:rows=4,items=3,block=5", NULL},
 };
 
 static size_t variants_of(const struct op_def *def, const char *name[MOST_VARIANTS])

@@ -6,6 +6,8 @@ import time
 import numpy
 
 SETTLE = 0.01  # seconds; the other side's idle threads spin for a while before they sleep
+WARM = 0.02  # seconds of work before the clock starts: until the system has spread a side's threads over the cores
+LEAST = 0.04  # seconds a measurement takes at least
 
 
 class Failure(Exception):
@@ -117,19 +119,22 @@ class Peaks:
         self.rote.lib.rote_peaks_free(self.peaks)
 
 
-def in_turn(sides, rounds, least=0.004):
+def in_turn(sides, rounds):
     """sides: {name: function(times)}. Seconds a call, a list of `rounds` for each, taken in turn."""
     times = {}
     for name, run in sides.items():
         run(1)
-        start = time.perf_counter()
-        run(1)
-        times[name] = max(1, math.ceil(least / (time.perf_counter() - start)))
+        times[name], took = 1, 0.0
+        while took < LEAST / 2:  # single calls of a few microseconds are mostly the wait at their end
+            times[name] = math.ceil(times[name] * (LEAST / took if took else 1))
+            start = time.perf_counter()
+            run(times[name])
+            took = time.perf_counter() - start
     seconds = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():
             time.sleep(SETTLE)
-            run(1)
+            run(math.ceil(times[name] * WARM / LEAST))
             start = time.perf_counter()
             run(times[name])
             seconds[name].append((time.perf_counter() - start) / times[name])
