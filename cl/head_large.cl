@@ -208,7 +208,10 @@ kernel void head_large_merge(global const float *restrict work, global const int
         head_merge(&rest, record_load(record + (ulong)i * N * RECORD));
     const float z_t = record[(ulong)(target[at] / columns) * N * RECORD + 6];
     const head_softmax s = head_softmax_of(&rest, z_t);
-    head_figures(&rest, &s, z_t, K, table[8 * m + 3], real[4 * m], weight[n], stats + at * 8);
+    float figures[8];
+    head_figures(&rest, &s, z_t, K, table[8 * m + 3], real[4 * m], weight[n], figures);
+    for (int i = 0; i < 8; i++)
+        stats[at * 8 + i] = figures[i];
     softmax[5 * at] = s.rest_top;
     softmax[5 * at + 1] = s.rest_log_sum;
     softmax[5 * at + 2] = s.log_miss;

@@ -39,14 +39,14 @@ static enum rote_status infer(struct call *c)
     return ROTE_OK;
 }
 
-static enum rote_status prepare(struct op_inst *inst)
+static enum rote_status prepare_plain(struct op_inst *inst)
 {
     char options[16];
     op_vec_options(inst, inst->call.in[0].dim[1] / inst->call.in[4].dim[0], options);
     return rt_kernel_new(inst->dev, "head_loss", "head_loss__plain", options, &inst->kernel[0]);
 }
 
-static enum rote_status enqueue(struct op_inst *inst)
+static enum rote_status enqueue_plain(struct op_inst *inst)
 {
     const struct call *c = &inst->call;
     struct rt_mem **in = inst->in, **out = inst->out;
@@ -55,6 +55,31 @@ static enum rote_status enqueue(struct op_inst *inst)
     int mean_over = call_int(c, "batch") ? (int)call_int(c, "batch") : N;
     return rt_run(inst->kernel[0], 2, global, NULL, "mmmmmmmmmiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
                   out[0], out[1], out[2], mean_over, T, M, (int)call_int(c, "split"), (int)call_int(c, "epoch"),
+                  call_float(c, "lambda_scale"));
+}
+
+/* Vectors of samples: not measured on GPUs, where a row's scalars cost no more than its vectors. */
+static bool rows_accept(const struct rt_facts *f, const struct call *c)
+{
+    return f->cls == RT_CPU && f->native_float >= 4 && c->in[0].dim[0] >= 4;
+}
+
+static enum rote_status prepare_rows(struct op_inst *inst)
+{
+    char options[32];
+    snprintf(options, sizeof options, "-DVEC=%d -DBY_ROWS", op_vec(inst, inst->call.in[0].dim[0]));
+    return rt_kernel_new(inst->dev, "head_loss", "head_loss__rows", options, &inst->kernel[0]);
+}
+
+static enum rote_status enqueue_rows(struct op_inst *inst)
+{
+    const struct call *c = &inst->call;
+    struct rt_mem **in = inst->in, **out = inst->out;
+    int N = (int)c->in[0].dim[0], T = (int)c->in[0].dim[1], M = (int)c->in[4].dim[0];
+    int vec = op_vec(inst, N), mean_over = call_int(c, "batch") ? (int)call_int(c, "batch") : N;
+    size_t global[2] = {(size_t)M, (size_t)((N + vec - 1) / vec)}, one[2] = {1, 1};
+    return rt_run(inst->kernel[0], 2, global, one, "mmmmmmmmmiiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
+                  out[0], out[1], out[2], N, mean_over, T, M, (int)call_int(c, "split"), (int)call_int(c, "epoch"),
                   call_float(c, "lambda_scale"));
 }
 
@@ -109,7 +134,9 @@ static enum rote_status check(const struct call *c, const void *const *in)
     return ROTE_OK;
 }
 
-static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
+static const struct op_variant rows = {
+    .name = "rows", .accepts = rows_accept, .prepare = prepare_rows, .enqueue = enqueue_rows};
+static const struct op_variant plain = {.name = "plain", .prepare = prepare_plain, .enqueue = enqueue_plain};
 
 #define CASE(n, t, m) "z=" n "x" t " y=" n " id=" n " weight=" n " table=" m "x8 real=" m "x4"
 
@@ -119,7 +146,7 @@ const struct op_def op_head_loss = {
     .infer = infer,
     .check = check,
     .ref = ref_head_loss,
-    .variants = (const struct op_variant *const[]){&plain, NULL},
+    .variants = (const struct op_variant *const[]){&rows, &plain, NULL},
     .fill = fill,
     .length = length,
     .tolerance = 16,
