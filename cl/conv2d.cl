@@ -88,7 +88,7 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
 #define STORE_SLICES(at)                                                                          \
     UNROLL for (int j = 0; j < OWN_ROWS; j++) {                                                   \
         float t[VEC];                                                                             \
-        VSTORE_(next_row[j], t);                                                                   \
+        VSTORE(next_row[j], t);                                                                   \
         if (OWN(j) < ROW_VECTORS) {                                                               \
             UNROLL for (int u = 0; u < VEC; u++)                                                  \
                 row_slice[at][(ROW_CHANNEL(j) + u) * SLICE_ROW + OWN(j) / (DEPTH / VEC)] = t[u];  \
@@ -103,8 +103,8 @@ TILE_GROUPS
 kernel void conv2d_product__tile(global const float *restrict in, global const float *restrict work,
                                  global float *restrict out, const ulong panels_at, const int block, const int N,
                                  const int H, const int W, const int C, const int P, const int Q, const int K,
-                                 const int R, const int S, const int groups, const int mul_h, const int mul_w, const int step_h,
-                                 const int step_w, const int off_h, const int off_w, const int div_h, const int div_w)
+                                 const int R, const int S, const int groups, const int mul_h, const int mul_w,
+                                 const int step_h, const int step_w, const int off_h, const int off_w, const int div_h, const int div_w)
 {
     const long rows = (long)P * Q * N, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const int panel_count = (K + KT - 1) / KT;

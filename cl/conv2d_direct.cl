@@ -29,11 +29,12 @@ static inline void copy_rows(global float *to, global const float *from, global 
     for (int r = 0; r < rows; r++, from += row)
         for (int v = 0; v < width; v += VEC) {
             const long left = end - from - v;
-            VSTORE(left >= VEC ? VLOAD(from + v) : vec_load(from + v, left > 0 ? (int)left : 0), to + (long)r * width + v);
+            VSTORE(vec_load(from + v, left < VEC ? (int)left : VEC), to + (long)r * width + v);
         }
 }
 
-/* out[COUNT rows][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]. */
+/* out[COUNT rows][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]. Each step
+ * asks for a line of what is copied next, `ahead`, rows ahead_row apart. */
 #define DIRECT_TILE(name, COUNT)                                                                              \
     static inline void name(global const float *a, const long a_row, const long a_step,                       \
                             global const float *b, const long b_row, global float *out, const long out_row,   \
@@ -71,12 +72,14 @@ static inline void direct_rows(global const float *a, const long a_row, const lo
                                const int add, const int left, global const float *ahead, const long ahead_row)
 {
     int m = 0;
+#define AT_M a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row
     for (; m + PT <= rows; m += PT)
-        direct_tile(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row);
+        direct_tile(AT_M);
     for (; m + PT / 2 <= rows; m += PT / 2)
-        direct_half(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row);
+        direct_half(AT_M);
     for (; m < rows; m++)
-        direct_row(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row);
+        direct_row(AT_M);
+#undef AT_M
 }
 
 /* scratch of each work-item: DB >= KT rows of KT. A work-item takes MB rows of a panel after another; it
@@ -141,8 +144,8 @@ kernel void conv2d_product__direct_transposed(global const float *restrict in, g
     }
 }
 
-/* scratch of each work-item: M rows of a panel of dy, M rows of XB channels, whole vectors. A work-item takes XB channels
- * of a tap and panel after another. */
+/* scratch of each work-item: M rows of a panel of dy, M rows of XB channels, whole vectors. A work-item
+ * takes XB channels of a tap and panel after another. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_filter__direct(global const float *restrict x, global const float *restrict dy,
                                   global float *restrict scratch, global float *restrict dw, const int M, const int C,

@@ -200,7 +200,8 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const int room = (RB + PT - 1) / PT * PT;
     const long V_plane = (long)room * V_row + PLANE_PAD, M_plane = (long)room * KT + PLANE_PAD;
-    const long U_plane = (long)groups * panels * C * KT + PLANE_PAD, in_row = (long)C * groups, out_row = (long)K * groups;
+    const long U_plane = (long)groups * panels * C * KT + PLANE_PAD;
+    const long in_row = (long)C * groups, out_row = (long)K * groups;
     global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + M_plane));
     global float *V = zeros + ZEROS, *M = V + PLANES * V_plane;
     long unit, end;

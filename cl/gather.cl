@@ -124,7 +124,7 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
             for (int v = 0; v < VEC; v++) {
                 for (int k = 0; k < VEC; k++)
                     line[k] = VALUE(part[j + v][i + k], mean[0], scale[0]);
-                m[v] = VLOAD_(line);
+                m[v] = VLOAD(line);
             }
             vec_transpose(m);
             for (int v = 0; v < VEC && i + v < columns; v++)

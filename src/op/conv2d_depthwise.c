@@ -57,8 +57,8 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
     struct layout l = layout_of(inst, g);
     size_t one = 1;
     return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R,
-                  (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
+                  inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W,
+                  (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
                   (int)g->off_w, (int)g->div_h, (int)g->div_w);
 }
 

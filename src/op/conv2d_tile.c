@@ -12,6 +12,7 @@
 #define PANELS_IN_CACHE (512 << 10)
 
 #define GROUPS_EACH 8 /* work-groups for a core */
+#define GROUPS_EACH_FILTER 16 /* of a filter gradient, whose splits are larger */
 #define GROUPS_EACH_GPU 64
 #define GROUP_LOCAL_BYTES 32768 /* what OpenCL 1.2 promises of local memory */
 
@@ -37,7 +38,7 @@ struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, i
     if (t.nv == 1 && vectors > 1) /* an odd count: padding beats one narrow panel after another */
         t.nv = vectors < most ? vectors : most;
     t.nv = op_tuned(inst, "vectors", t.nv);
-    t.pt = op_tuned(inst, "rows", rows);
+    t.pt = op_tuned(inst, "rows", t.nv == 1 && rows == CONV2D_TILE_ROWS ? 2 * rows : rows); /* enough sums at a time */
     t.kt = t.vec * t.nv;
     snprintf(t.options, sizeof t.options, "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d", (int)t.vec, (int)t.nv, (int)t.pt,
              (int)t.pt);
@@ -119,10 +120,10 @@ out:
 }
 
 /* An even share for the cores, no more groups than there is work; in work-items. */
-static size_t work_items(const struct op_inst *inst, const struct layout *l, int64_t tiles)
+static size_t work_items(const struct op_inst *inst, const struct layout *l, int64_t tiles, int64_t each)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t groups = (int64_t)f->compute_units * op_tuned(inst, "items", l->group == 1 ? GROUPS_EACH : GROUPS_EACH_GPU);
+    int64_t groups = (int64_t)f->compute_units * op_tuned(inst, "items", l->group == 1 ? each : GROUPS_EACH_GPU);
     return (size_t)((groups < tiles ? groups : tiles) * l->group);
 }
 
@@ -157,7 +158,8 @@ out:
  * panels do too. */
 static int row_block(const struct op_inst *inst, const struct conv2d_geometry *g, const struct layout *l)
 {
-    int64_t panel_bytes = 4 * panel_rows(g, l) / g->groups * l->kt, tiles = (g->P * g->Q * g->N + l->rows - 1) / l->rows;
+    int64_t panel_bytes = 4 * panel_rows(g, l) / g->groups * l->kt;
+    int64_t tiles = (g->P * g->Q * g->N + l->rows - 1) / l->rows;
     return (int)op_tuned(inst, "block", l->group == 1 && panel_bytes <= PANELS_IN_CACHE ? ROW_BLOCK : tiles);
 }
 
@@ -168,15 +170,15 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     size_t pack = (size_t)(panel_rows(g, l) * (l->group == 1 ? 1 : l->kt)), pack_local = l->group == 1 ? 16 : 64;
     size_t zero = (size_t)zeros(g), local = (size_t)l->group;
     uint64_t panels_at = (uint64_t)zeros(g);
-    size_t items = work_items(inst, l, (g->P * g->Q * g->N + l->rows - 1) / l->rows * panels(g, l));
+    size_t items = work_items(inst, l, (g->P * g->Q * g->N + l->rows - 1) / l->rows * panels(g, l), GROUPS_EACH);
     if (rt_kernel_max_group(inst->kernel[1]) < pack_local)
         pack_local = 1;
     TRY(rt_run(inst->kernel[2], 1, &zero, NULL, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
     TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
-               inst->out[0], panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K,
-               (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
+               inst->out[0], panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
+               (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
                (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w));
 out:
     return st;
@@ -193,7 +195,8 @@ static int64_t filter_units(const struct conv2d_geometry *g, const struct layout
 static int64_t filter_splits(const struct op_inst *inst, const struct conv2d_geometry *g, const struct layout *l)
 {
     int64_t units = filter_units(g, l), rows = g->P * g->Q * g->N;
-    int64_t want = (int64_t)work_items(inst, l, INT64_MAX) / l->group, splits = (want + units - 1) / units;
+    int64_t want = (int64_t)work_items(inst, l, INT64_MAX, GROUPS_EACH_FILTER) / l->group;
+    int64_t splits = (want + units - 1) / units;
     int64_t bytes = 4 * g->R * g->S * g->C * g->K * g->groups, most_rows = rows / FILTER_CHUNK_ROWS;
     int64_t most_bytes = (int64_t)FILTER_WORKSPACE / bytes;
     if (splits > most_rows)
@@ -227,7 +230,7 @@ enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_ge
     enum rote_status st = ROTE_OK;
     const struct layout *l = inst->extra;
     int64_t splits = filter_splits(inst, g, l);
-    size_t items = work_items(inst, l, splits * filter_units(g, l)), group = (size_t)l->group;
+    size_t items = work_items(inst, l, splits * filter_units(g, l), GROUPS_EACH_FILTER), group = (size_t)l->group;
     int64_t n = g->R * g->S * g->C * g->K * g->groups;
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
     TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,

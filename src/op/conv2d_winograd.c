@@ -76,8 +76,9 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
         l.first = l.planes * (l.v_rows * l.v_row + WINOGRAD_PLANE_PAD);
         l.scratch = l.planes * (l.kt * (room + PANEL_CHANNELS) + 2 * WINOGRAD_PLANE_PAD);
     } else {
-        int64_t most = l.v_row + l.kt <= 128 ? BLOCK_ROWS / 2 : BLOCK_ROWS;
-        l.rows = block_rows(g->N, op_tuned(inst, "block", least(most, BLOCK_BYTES / (l.planes * 4 * (l.v_row + l.kt)))));
+        int64_t most = least(l.v_row + l.kt <= 128 ? BLOCK_ROWS / 2 : BLOCK_ROWS,
+                             BLOCK_BYTES / (l.planes * 4 * (l.v_row + l.kt)));
+        l.rows = block_rows(g->N, op_tuned(inst, "block", most));
         room = round_up(l.rows, l.tile.pt);
         l.units = g->groups * l.tiles * ((g->N + l.rows - 1) / l.rows);
         l.v_rows = 0;
@@ -144,7 +145,8 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     if (l.by_panel)
         return by_panel(inst, g, p, &l, off_h, off_w);
     int64_t channels = g->transposed ? l.vec : least(l.vec, 4);
-    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)(l.panels * g->groups)}, one = 1, group[2] = {1, 1};
+    size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)(l.panels * g->groups)};
+    size_t one = 1, group[2] = {1, 1};
     TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
                (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, (int)channels));
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],

@@ -64,8 +64,6 @@ MUTANTS = [
     ("conv2d_fwd", "conv2d_winograd.cl", "(long)u.g * C", "0"),
     ("conv2d_bwd_data", "conv2d_winograd.cl", "w += (long)g *", "w += 0 *"),
     ("conv2d_bwd_filter", "conv2d_winograd_filter.cl", "n0 * dy_row + g * K", "n0 * dy_row"),
-    ("conv2d_fwd", "common/vec.clh", "to[left & 2] =", "to[0] ="),
-    ("conv2d_fwd", "common/vec.clh", "left & 8 ? v.hi : v.lo", "v.lo"),
     ("linear_fwd", "conv2d.cl", "tap < R * S; tap++", "tap + 1 < R * S; tap++"),
     ("matmul", "conv2d.cl", "for (; c < C; c++, b += KT)", "for (; c + 1 < C; c++, b += KT)"),
     ("batchnorm_fwd", "batchnorm.cl", "r < stop; r++", "r + 1 < stop; r++"),
