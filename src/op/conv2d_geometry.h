@@ -70,7 +70,7 @@ extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[
  * the tunable `tile`, and as options beside the register tile's. */
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
 int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g);
-void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side);
+void conv2d_winograd_options(const struct op_inst *inst, struct conv2d_tile *tile, int64_t side);
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

@@ -29,10 +29,10 @@ int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geo
     return op_tuned(inst, "tile", four <= two ? 4 : 2);
 }
 
-void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side)
+void conv2d_winograd_options(const struct op_inst *inst, struct conv2d_tile *tile, int64_t side)
 {
     size_t at = strlen(tile->options);
-    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d -DPREFETCH_LINES", (int)side);
+    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d%s", (int)side, op_prefetch_option(inst));
 }
 
 /* Of `all` rows in even blocks of at most `most` and an even number. */
@@ -59,7 +59,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.panels = (g->K + l.kt - 1) / l.kt;
     l.side = conv2d_winograd_side(inst, g);
     l.planes = (l.side + 2) * (l.side + 2);
-    conv2d_winograd_options(&l.tile, l.side);
+    conv2d_winograd_options(inst, &l.tile, l.side);
     l.tiles_q = (g->Q + l.side - 1) / l.side;
     l.tiles = (g->P + l.side - 1) / l.side * l.tiles_q;
     l.v_row = round_up(g->C, l.vec);

@@ -59,6 +59,12 @@ void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16])
     snprintf(out, 16, "-DVEC=%d", op_vec(inst, channels));
 }
 
+const char *op_prefetch_option(const struct op_inst *inst)
+{
+    const struct rt_facts *f = rt_facts_of(inst->dev);
+    return f->cls == RT_CPU && f->prefetches ? " -DPREFETCH_LINES" : "";
+}
+
 static void release_kernels(struct op_inst *inst)
 {
     for (int i = 0; i < OP_MAX_KERNELS; i++) {

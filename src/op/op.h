@@ -134,6 +134,9 @@ size_t op_group_1d(const struct op_inst *inst);
 /* The vector width of channel loops (cl/common/vec.clh): the native one on CPUs, 4 on
  * GPUs, no wider than needed; and as options "-DVEC=8". */
 int op_vec(const struct op_inst *inst, int64_t channels);
+/* For a kernel file's options: " -DPREFETCH_LINES" where PREFETCH (cl/common/vec.clh) can be had, or "". */
+const char *op_prefetch_option(const struct op_inst *inst);
+
 void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16]);
 
 #endif

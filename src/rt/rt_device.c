@@ -68,6 +68,14 @@ static enum rt_class class_of(cl_device_type type, cl_bool unified)
     return type & CL_DEVICE_TYPE_CPU ? RT_CPU : unified ? RT_INTEGRATED : RT_DISCRETE;
 }
 
+/* ROTE_TEST_WIDTH gives a CPU's vectors so many floats: 8 for the kernels that AVX2 gets, 4 for SSE. */
+static uint32_t native_float(cl_uint native)
+{
+    const char *test = getenv("ROTE_TEST_WIDTH");
+    int width = test ? atoi(test) : 0;
+    return width == 4 || width == 8 || width == 16 ? (uint32_t)width : native ? native : 1;
+}
+
 enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f)
 {
     enum rote_status st = ROTE_OK;
@@ -101,7 +109,7 @@ enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_fact
     f->local_bytes = local;
     f->max_work_group = group;
     f->align = align_bits / 8 > 64 ? align_bits / 8 : 64;
-    f->native_float = native ? native : 1;
+    f->native_float = native_float(native);
     stable_id(f);
 #define QUIRK(name, fact) f->fact = f->fact || !strcmp(f->platform, name);
 #include "rt/quirks.def"

@@ -45,7 +45,7 @@ def ops(folder):
             near(v["flops_share"], v["gflops"] / result["peak"]["gflops"], "share of FLOP/s")
             near(v["bandwidth_share"], v["gb_s"] / result["peak"]["gb_s"], "share of GB/s")
             near(v["roof_share"], max(v["flops_share"], v["bandwidth_share"]), "share of the roof")
-            check(v["least_ms"] <= v["median_ms"] and v["flops_share"] < 1.2, f"{row['words']}: {v}")
+            check(v["least_ms"] <= v["median_ms"] and v["flops_share"] < (4.8 if v["variant"] == "winograd" else 1.2), f"{row['words']}: {v}")
             check(v["variant"] in text, f"the table has no {v['variant']}")
     check(found == planned, f"nodes by operator and variant: {found}, the plan has {planned}")
     check(sum(found.values()) == result["nodes"] == len(nodes), "number of nodes")

@@ -87,6 +87,7 @@ def ended_early(folder):
     process = start("train", *COMMON, *settings(checkpoint_every=0, epochs=1), "--out", out, "--quiet")
     while not (out / "log.jsonl").exists():
         time.sleep(0.005)
+    process.send_signal(signal.SIGSTOP)  # else it may be done before the other one has started
     check(not (out / "latest").exists(), "too late")
     _, error = rote("train", "--resume", out, code=1)
     check("another process" in error, error)

@@ -208,7 +208,8 @@ START_TEST(the_search_finds_the_fastest_and_remembers)
     ck_assert_msg(!rote_tune_search(t, &o), "%s", rote_error_detail());
     int tuned = 0;
     for (int i = 0; !rote_tune_get(t, i, &c); i++) {
-        ck_assert(c.complete && !c.skipped && c.trials > 3);
+        bool tunables = strncmp(c.initial, "rows", 4) != 0; /* head_loss: two variants without any */
+        ck_assert(c.complete && !c.skipped && c.trials > (tunables ? 3 : 0));
         if (strncmp(c.initial, "tile", 4))
             continue;
         ck_assert_str_eq(c.chosen, "tile:rows=5"); /* items=2 is faster by 1% only */
