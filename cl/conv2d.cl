@@ -14,8 +14,8 @@
  *   PT rows | acc  | acc  | acc  |         zeros in the last one's tail:
  *           +------+------+------+         [group][panel][tap][c][KT].
  *
- * A work-group takes a contiguous run of tiles, all rows of a panel before the next panel,
- * so that a panel stays in its core's cache. Accumulation is float32 by fma in the order
+ * A work-group takes a contiguous run of tiles: `block` tiles of rows of a panel, then of the next panel,
+ * then the next block, so that what is read again is in its core's cache. Accumulation is float32 by fma in the order
  * tap, channel: independent of batch and panel count. */
 
 #include "common/tile.clh"

@@ -20,6 +20,7 @@
 #ifndef PT
 #define PT 6
 #endif
+#define HALF (PT > 1 ? PT / 2 : 1)
 #define KT (NV * VEC)
 
 /* to[rows][width] from rows `row` floats apart; what would leave the buffer, `end`, is loaded in part. */
@@ -63,7 +64,7 @@ static inline void copy_rows(global float *to, global const float *from, global 
         }                                                                                                      \
     }
 DIRECT_TILE(direct_tile, PT)
-DIRECT_TILE(direct_half, (PT / 2))
+DIRECT_TILE(direct_half, HALF)
 DIRECT_TILE(direct_row, 1)
 
 /* The same for any number of rows. */
@@ -75,7 +76,7 @@ static inline void direct_rows(global const float *a, const long a_row, const lo
 #define AT_M a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row
     for (; m + PT <= rows; m += PT)
         direct_tile(AT_M);
-    for (; m + PT / 2 <= rows; m += PT / 2)
+    for (; m + HALF <= rows; m += HALF)
         direct_half(AT_M);
     for (; m < rows; m++)
         direct_row(AT_M);
@@ -91,7 +92,7 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
                                    const int copies)
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
-    global float *panel = scratch + get_global_id(0) * (ulong)(DB * KT);
+    global float *panel = scratch + get_global_id(0) * ((ulong)DB * KT);
     long unit, end;
     share_of((long)panels * blocks, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
@@ -118,7 +119,7 @@ kernel void conv2d_product__direct_transposed(global const float *restrict in, g
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
     const long filters = (long)Z * K * C;
-    global float *panel = scratch + get_global_id(0) * (ulong)(DB * KT);
+    global float *panel = scratch + get_global_id(0) * ((ulong)DB * KT);
     long unit, end;
     share_of((long)panels * blocks * Z, get_global_size(0), get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
@@ -152,7 +153,7 @@ kernel void conv2d_filter__direct(global const float *restrict x, global const f
                                   const int K, const int T, const int XB)
 {
     const int panels = (K + KT - 1) / KT, blocks = (C + XB - 1) / XB;
-    global float *panel = scratch + get_global_id(0) * (ulong)(M * (KT + XB)), *columns = panel + (long)M * KT;
+    global float *panel = scratch + get_global_id(0) * ((ulong)M * (KT + XB)), *columns = panel + (long)M * KT;
     long unit, end;
     int copied = -1;
     share_of((long)panels * T * blocks, get_global_size(0), get_global_id(0), &unit, &end);

@@ -46,10 +46,10 @@ augmentation draw(const int id, const int epoch, const uint seed_lo, const uint 
 void sample(global const int *labels, global const int *order, global int *y, global int *id, global float *weight,
             const int n, const int offset, const int count)
 {
-    const int at = offset + n, last = count - 1, s = order[at < last ? at : last];
+    const int last = count - 1, s = order[offset < last - n ? offset + n : last]; /* no sum that wraps */
     y[n] = labels[s];
     id[n] = s;
-    weight[n] = at < count ? 1.0f : 0.0f;
+    weight[n] = offset < count - n ? 1.0f : 0.0f;
 }
 
 /* The samples of this work-item, the last one again past `count`. */
@@ -58,8 +58,7 @@ void sample(global const int *labels, global const int *order, global int *y, gl
     const int samples = N - n0 < SAMPLES ? N - n0 : SAMPLES;                 \
     int index[SAMPLES];                                                      \
     for (int j = 0; j < samples; j++) {                                      \
-        const int at = offset + n0 + j;                                      \
-        index[j] = order[at < last ? at : last];                             \
+        index[j] = order[offset < last - n0 - j ? offset + n0 + j : last];   \
         if (get_global_id(1) == 0)                                           \
             sample(labels, order, y, id, weight, n0 + j, offset, count);     \
     }
@@ -136,9 +135,17 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
 #define PART_WIDTH (SAMPLES * CHANNELS + 16)
 
 /* Four bytes a pixel, of which the next sample overwrites what is not this one's. */
-#define PUT(from)                                              \
-    _Pragma("unroll 8") for (int i = 0; i < columns; i++)      \
-        vstore4(vload4(0, (from) + i * by), 0, part[i] + j * CHANNELS);
+#define PUT_PIXEL(from, i) vstore4(vload4(0, (from) + (i)*by), 0, part[i] + j * CHANNELS);
+#define PUT(from)                              \
+    {                                          \
+        int i = 0;                             \
+        for (; i + 8 <= columns; i += 8) {     \
+            UNROLL for (int u = 0; u < 8; u++) \
+                PUT_PIXEL(from, i + u)         \
+        }                                      \
+        for (; i < columns; i++)               \
+            PUT_PIXEL(from, i)                 \
+    }
 
 static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, global const uchar *row, const int inside,
                            const int follows, const int at, const int step, const int columns, const int W)

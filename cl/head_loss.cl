@@ -25,13 +25,13 @@ VECTOR_KERNEL void head_loss__plain(global const float *restrict z_all, global c
                                     global const int *restrict id, global const float *restrict weight,
                                     global const int *restrict table, global const float *restrict real,
                                     global float *restrict g_head, global float *restrict g_feat,
-                                    global float *restrict stats, const int N, const int T, const int M,
-                                    const int split, const int epoch, const float lambda_scale)
+                                    global float *restrict stats, const int samples, const int N, const int T,
+                                    const int M, const int split, const int epoch, const float lambda_scale)
 {
     const int m = get_global_id(0), n = get_global_id(1);
     global const int *head = table + 8 * m;
     const int K = head[1], loss = head[3];
-    const ulong first = (ulong)n * T + head[0], there = (ulong)N * T - first; /* a load may go past K */
+    const ulong first = (ulong)n * T + head[0], there = (ulong)samples * T - first; /* a load may go past K */
     global const float *z = z_all + first;
     const int t = head[2] == 0
                       ? y[n]

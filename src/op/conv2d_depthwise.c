@@ -13,6 +13,11 @@ const struct op_tunable conv2d_depthwise_tunables[] = {
     {NULL, NULL, NULL},
 };
 
+const struct op_tunable conv2d_depthwise_filter_tunables[] = {
+    {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
+    {NULL, NULL, NULL},
+};
+
 bool conv2d_product_depthwise_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
     return f->cls == RT_CPU && g->C == 1 && g->K == 1 && g->groups > 1 && g->R * g->S <= MOST_TAPS;
@@ -35,7 +40,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     struct layout l = {.vec = op_vec(inst, g->groups)};
     int64_t items = rt_facts_of(inst->dev)->compute_units * op_tuned(inst, "items", 2), pixels = g->P * g->Q;
     int rows = (int)op_tuned(inst, "rows", g->N < 8 ? g->N : 8), taps = (int)(g->R * g->S);
-    l.items = (size_t)least(items, pixels);
+    l.items = (size_t)least(items, pixels * ((g->N + BLOCK - 1) / BLOCK));
     /* Not by the number of work-items: a tunable must not change the order of sums. */
     l.splits = 2 * (int64_t)rt_facts_of(inst->dev)->compute_units;
     l.splits = l.splits < pixels ? l.splits : pixels;

@@ -1,6 +1,7 @@
 /* The direct variant of a product and a filter gradient that is a plain product of matrices with
  * few rows: linear layers, 1x1 convolutions, matmul (cl/conv2d_direct.cl).
- * Workspace of a transposed product: a panel for each work-item. */
+ * Workspace of a product: a block of a panel for each work-item; of a filter gradient: a panel of dy and
+ * the channels of x that it is multiplied with. */
 #include "op/conv2d_geometry.h"
 
 #include <string.h>

@@ -160,7 +160,7 @@ static int row_block(const struct op_inst *inst, const struct conv2d_geometry *g
 {
     int64_t panel_bytes = 4 * panel_rows(g, l) / g->groups * l->kt;
     int64_t tiles = (g->P * g->Q * g->N + l->rows - 1) / l->rows;
-    return (int)op_tuned(inst, "block", l->group == 1 && panel_bytes <= PANELS_IN_CACHE ? ROW_BLOCK : tiles);
+    return (int)op_tuned(inst, "block", l->group == 1 && panel_bytes <= PANELS_IN_CACHE ? ROW_BLOCK : least(tiles, 1 << 30));
 }
 
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)

@@ -9,6 +9,7 @@
 #define BLOCK_ROWS 24                    /* samples of a tile: as many as let the filters' lines be asked for in time */
 #define BLOCK_BYTES ((int64_t)1280 << 10) /* V and M of a block: inside a second-level cache */
 #define PANEL_ROWS 128
+#define TAIL_ROWS 4 /* TAIL of the kernel file */
 #define PANEL_CHANNELS 64                /* transformed in passing */
 
 const struct op_tunable conv2d_winograd_tunables[] = {
@@ -108,6 +109,8 @@ enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const str
 {
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
+    if (l.tile.pt < TAIL_ROWS)
+        FAIL(ROTE_EUNSUPPORTED, "winograd: %lld rows; the register tile has at least %d", (long long)l.tile.pt, TAIL_ROWS);
     if (l.by_panel && g->groups > 1)
         FAIL(ROTE_EUNSUPPORTED, "winograd: order 2 takes no groups; this call has %lld", (long long)g->groups);
     const char *product = l.by_panel ? "conv2d_product__winograd_panels" : "conv2d_product__winograd";

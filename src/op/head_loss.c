@@ -53,15 +53,22 @@ static enum rote_status enqueue_plain(struct op_inst *inst)
     int N = (int)c->in[0].dim[0], T = (int)c->in[0].dim[1], M = (int)c->in[4].dim[0];
     size_t global[2] = {(size_t)M, (size_t)N};
     int mean_over = call_int(c, "batch") ? (int)call_int(c, "batch") : N;
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmmmmmmmmiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
-                  out[0], out[1], out[2], mean_over, T, M, (int)call_int(c, "split"), (int)call_int(c, "epoch"),
+    return rt_run(inst->kernel[0], 2, global, NULL, "mmmmmmmmmiiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
+                  out[0], out[1], out[2], N, mean_over, T, M, (int)call_int(c, "split"), (int)call_int(c, "epoch"),
                   call_float(c, "lambda_scale"));
 }
 
-/* Vectors of samples: not measured on GPUs, where a row's scalars cost no more than its vectors. */
+static double length(const struct call *c)
+{
+    return (double)c->in[0].dim[1] / (double)c->in[4].dim[0];
+}
+
+#define MOST_LABELS 128 /* of a head on the average, for samples in lanes to pay */
+
+/* Not measured on GPUs, where a row's scalars cost no more than its vectors. */
 static bool rows_accept(const struct rt_facts *f, const struct call *c)
 {
-    return f->cls == RT_CPU && f->native_float >= 4 && c->in[0].dim[0] >= 4;
+    return f->cls == RT_CPU && c->in[0].dim[0] >= 4 && length(c) <= MOST_LABELS;
 }
 
 static enum rote_status prepare_rows(struct op_inst *inst)
@@ -86,11 +93,6 @@ static enum rote_status enqueue_rows(struct op_inst *inst)
 static double flops(const struct call *c)
 {
     return 40 * (double)call_elements(&c->in[0]);
-}
-
-static double length(const struct call *c)
-{
-    return (double)c->in[0].dim[1] / (double)c->in[4].dim[0];
 }
 
 /* M equal heads, every kind and loss in turn, every third one saturated: T = M * n. */

@@ -18,7 +18,7 @@ static double work_of(const struct op_def *def, const struct call *c)
     return def->flops ? def->flops(c) : (double)call_elements(&c->out[0]);
 }
 
-#define MOST_VARIANTS 20
+#define MOST_VARIANTS 24
 
 /* Settings of tunables that every case of these variants is checked with as well: settings far from
  * what a device's class takes by itself, and of `tile` the form for GPUs. */
@@ -37,7 +37,8 @@ static const struct {
     {"thin", "thin:vectors=1,rows=5,items=3", NULL},
     {"direct", "direct:vectors=1,rows=4,items=3,block=12", NULL},
     {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", NULL},
-    {"depthwise", "depthwise:rows=4,items=3,block=5", NULL},
+    {"direct", "direct:rows=1", NULL},
+    {"depthwise", "depthwise:rows=4,items=3,block=5", "filter"},
 };
 
 static size_t variants_of(const struct op_def *def, const char *name[MOST_VARIANTS])

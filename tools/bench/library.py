@@ -130,6 +130,7 @@ def in_turn(sides, rounds):
             start = time.perf_counter()
             run(times[name])
             took = time.perf_counter() - start
+        times[name] = math.ceil(times[name] * max(1, LEAST / took))
     seconds = {name: [] for name in sides}
     for _ in range(rounds):
         for name, run in sides.items():

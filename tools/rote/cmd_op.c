@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "op_arrays.h"
 #include "rote.h"
@@ -179,6 +180,7 @@ static enum rote_status save(struct job *j, const struct rote_port *p, struct bo
     enum rote_status st = rote_tensor_read(b->tensor, b->array.data, p->bytes);
     if (!st)
         st = op_to_file(&b->array, p, j->layout, &file);
+    mkdir(j->out, 0777); /* where it cannot be made, writing tells */
     snprintf(path, sizeof path, "%s/%s.npy", j->out, p->name);
     if (!st)
         st = rote_array_write(path, &file);
