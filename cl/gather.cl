@@ -18,7 +18,7 @@
 #define SAMPLES 1
 #endif
 #ifndef COLUMNS
-#define COLUMNS 32 /* a multiple of VEC, as SAMPLES is unless it is 1, and of 16 */
+#define COLUMNS 32 /* a multiple of VEC, as SAMPLES is unless it is 1 */
 #endif
 #ifndef CHANNELS
 #define CHANNELS 3 /* C */

@@ -12,12 +12,19 @@
 #define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
 #define LEAST_WORK 5e5 /* operations of a work-item: others are woken in vain for less */
 
+#define TUNABLES                                                                                           \
+    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},                  \
+    {"rows", (const int[]){4, 6, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},   \
+    {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"}
+
 const struct op_tunable conv2d_direct_tunables[] = {
-    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
-    {"rows", (const int[]){4, 6, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},
-    {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
+    TUNABLES,
     {"block", (const int[]){12, 24, 48, 96, 256, 0}, "rows that a copy of filters serves"},
-    {"depth", (const int[]){32, 64, 128, 256, 0}, "channels of filters copied at a time"},
+    {"depth", (const int[]){32, 64, 128, 256, 0}, "channels of filters copied at a time; else only large ones are"},
+    {NULL, NULL, NULL},
+};
+const struct op_tunable conv2d_direct_filter_tunables[] = {
+    TUNABLES,
     {NULL, NULL, NULL},
 };
 
@@ -69,7 +76,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     matrices_of(g, &l.m);
     l.tile = conv2d_tile_of(inst, g->K, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
-    if (!filter && l.m.M > pt && l.m.M <= 8)
+    if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, not two */
         l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, 8);
     else
         l.tile = conv2d_tile_of(inst, g->K, (int)pt);

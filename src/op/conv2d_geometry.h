@@ -59,9 +59,9 @@ struct conv2d_tile {
     char options[96];
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
-extern const struct op_tunable conv2d_tile_tunables[], conv2d_winograd_tunables[], conv2d_winograd_filter_tunables[],
-    conv2d_thin_tunables[], conv2d_depthwise_tunables[], conv2d_depthwise_filter_tunables[],
-    conv2d_direct_tunables[];
+extern const struct op_tunable conv2d_tile_tunables[], conv2d_tile_filter_tunables[], conv2d_winograd_tunables[],
+    conv2d_winograd_filter_tunables[], conv2d_thin_tunables[], conv2d_depthwise_tunables[],
+    conv2d_depthwise_filter_tunables[], conv2d_direct_tunables[], conv2d_direct_filter_tunables[];
 
 /* Of cl/common/winograd.clh: floats after each plane, and at the head of a scratch. */
 #define WINOGRAD_PLANE_PAD 16

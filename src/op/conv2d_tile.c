@@ -4,7 +4,6 @@
  * On GPUs work-groups share what they read through local memory (cl/common/tile.clh). */
 #include "op/conv2d_geometry.h"
 
-#define ROUND_UP(a, b) (((a) + (b)-1) / (b) * (b))
 #define FILTER_CHUNK_ROWS 128
 #define FILTER_WORKSPACE ((uint64_t)64 << 20)
 
@@ -12,18 +11,25 @@
 #define PANELS_IN_CACHE (512 << 10)
 
 #define GROUPS_EACH 8 /* work-groups for a core */
-#define GROUPS_EACH_FILTER 16 /* of a filter gradient, whose splits are larger */
+#define GROUPS_EACH_FILTER 16 /* of a filter gradient, and so many splits of its rows */
 #define GROUPS_EACH_GPU 64
 #define GROUP_LOCAL_BYTES 32768 /* what OpenCL 1.2 promises of local memory */
 
+#define TUNABLES                                                                                                  \
+    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},                         \
+    {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},    \
+    {"items", (const int[]){1, 2, 4, 8, 16, 64, 0}, "work-groups for each of the device's cores"},                \
+    {"group", (const int[]){1, 64, 128, 256, 0}, "work-items of a group, which share local memory; 1: none does"}, \
+    {"depth", (const int[]){4, 8, 16, 0}, "of groups: channels in local memory, of a filter gradient rows"},      \
+    {"width", (const int[]){1, 4, 0}, "of groups: floats of a vector"}
+
 const struct op_tunable conv2d_tile_tunables[] = {
-    {"vectors", (const int[]){1, 2, 3, 4, 0}, "vectors of filters in the register tile"},
-    {"rows", (const int[]){4, 5, 6, 7, 8, 12, 0}, "rows of the register tile, of a filter gradient channels"},
-    {"items", (const int[]){1, 2, 4, 8, 16, 64, 0}, "work-groups for each of the device's cores"},
-    {"group", (const int[]){1, 64, 128, 256, 0}, "work-items of a group, which share local memory; 1: none does"},
-    {"depth", (const int[]){4, 8, 16, 0}, "of groups: channels in local memory, of a filter gradient rows"},
-    {"width", (const int[]){1, 4, 0}, "of groups: floats of a vector"},
+    TUNABLES,
     {"block", (const int[]){8, 16, 32, 64, 1 << 20, 0}, "row tiles that take all filters before the next ones do"},
+    {NULL, NULL, NULL},
+};
+const struct op_tunable conv2d_tile_filter_tunables[] = {
+    TUNABLES,
     {NULL, NULL, NULL},
 };
 
@@ -129,7 +135,7 @@ static size_t work_items(const struct op_inst *inst, const struct layout *l, int
 
 static int64_t zeros(const struct conv2d_geometry *g)
 {
-    return ROUND_UP(g->C, 64);
+    return round_up(g->C, 64);
 }
 
 static int64_t panels(const struct conv2d_geometry *g, const struct layout *l)
@@ -139,7 +145,7 @@ static int64_t panels(const struct conv2d_geometry *g, const struct layout *l)
 
 static int64_t panel_rows(const struct conv2d_geometry *g, const struct layout *l)
 {
-    return panels(g, l) * g->R * g->S * ROUND_UP(g->C, l->depth);
+    return panels(g, l) * g->R * g->S * round_up(g->C, l->depth);
 }
 
 enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
@@ -160,7 +166,8 @@ static int row_block(const struct op_inst *inst, const struct conv2d_geometry *g
 {
     int64_t panel_bytes = 4 * panel_rows(g, l) / g->groups * l->kt;
     int64_t tiles = (g->P * g->Q * g->N + l->rows - 1) / l->rows;
-    return (int)op_tuned(inst, "block", l->group == 1 && panel_bytes <= PANELS_IN_CACHE ? ROW_BLOCK : least(tiles, 1 << 30));
+    int64_t all = least(tiles, 1 << 30);
+    return (int)op_tuned(inst, "block", l->group == 1 && panel_bytes <= PANELS_IN_CACHE ? ROW_BLOCK : all);
 }
 
 enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)

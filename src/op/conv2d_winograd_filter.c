@@ -63,7 +63,8 @@ enum rote_status conv2d_filter_winograd_prepare(struct op_inst *inst, const stru
     struct layout l = layout_of(inst, g);
     if (l.cb % l.tile.pt)
         FAIL(ROTE_EUNSUPPORTED, "blocks of %d channels do not divide into tiles of %d", (int)l.cb, (int)l.tile.pt);
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", l.tile.options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", l.tile.options,
+                      &inst->kernel[0]));
     if (l.splits > 1)
         TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
     inst->workspace_bytes = 4 * (uint64_t)(l.partial + (int64_t)l.items * l.scratch);

@@ -105,8 +105,8 @@ static enum rote_status enqueue_floats(struct op_inst *inst)
     const int64_t *d = c->out[0].dim;
     size_t global[2] = {blocks(inst), (size_t)(d[0] * d[1])};
     struct rt_mem **in = inst->in, **o = inst->out;
-    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiii", in[0], in[1], in[2], in[3], o[0], o[1], o[2],
-                  o[3], (int)(d[0] * d[1]), (int)d[2], (int)call_int(c, "offset"),
+    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiii", in[0], in[1], in[2], in[3], o[0], o[1],
+                  o[2], o[3], (int)(d[0] * d[1]), (int)d[2], (int)call_int(c, "offset"),
                   (int)call_int(c, "count"));
 }
 

@@ -17,7 +17,7 @@ static const char usage[] =
     "                             [out, in] with nchw, RSCK and HWCK otherwise\n"
     "  --variant V                this variant of the operator\n"
     "  --device D                 index, part of the name, cpu or gpu\n"
-    "  --out DIR                  where the outputs go; default the current folder\n"
+    "  --out DIR                  where the outputs go, made if missing; default the current folder\n"
     "  --json                     what was written, as JSON\n"
     "  --help\n";
 
@@ -180,7 +180,6 @@ static enum rote_status save(struct job *j, const struct rote_port *p, struct bo
     enum rote_status st = rote_tensor_read(b->tensor, b->array.data, p->bytes);
     if (!st)
         st = op_to_file(&b->array, p, j->layout, &file);
-    mkdir(j->out, 0777); /* where it cannot be made, writing tells */
     snprintf(path, sizeof path, "%s/%s.npy", j->out, p->name);
     if (!st)
         st = rote_array_write(path, &file);
@@ -382,5 +381,6 @@ int cmd_op(int argc, char **argv)
         return list(j.op, j.json);
     if (!j.op)
         return cli_usage("op", "which operator? 'rote op --list' names them");
+    mkdir(j.out, 0777); /* where it cannot be made, writing tells */
     return execute(&j);
 }
