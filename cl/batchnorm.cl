@@ -6,11 +6,12 @@
  *   dx = gamma * rstd * (d - dbeta / rows - xhat * dgamma / rows)
  * The relu's sign is computed again from x, the same operations in the same order; with a
  * residual it is read from y. Pointers that a mode does not use may be anything.
- * A work-item takes CV vectors of channels (dimension 0) of a share of the rows (dimension 1):
- * whole lines of memory where a core reads, neighbours side by side where a GPU does. Moments: one
- * of `parts` shares, block by block of BLOCK rows, each in two passes while it is in cache; blocks
- * and then shares are merged by Chan's formula in a fixed order. partial holds two rows of C a
- * share. The others: APPLY_ROWS rows. */
+ * A work-item takes `span` channels (dimension 0) of a share of the rows (dimension 1), CV vectors
+ * at a time: all channels where a core reads, so that it goes through memory in order; one vector on
+ * GPUs, where neighbours read side by side. Sums: one of `parts` shares, block by block of BLOCK
+ * rows; partial holds two rows of C a share. Moments take each block in two passes while it is in
+ * cache; blocks and then shares are merged by Chan's formula in a fixed order. The others:
+ * `block` rows. */
 
 #include "common/share.clh"
 #include "common/vec.clh"
@@ -19,10 +20,7 @@
 #define BLOCK 32
 #endif
 #ifndef CV
-#define CV 1 /* 1..4 */
-#endif
-#ifndef APPLY_ROWS
-#define APPLY_ROWS 16
+#define CV 1
 #endif
 
 #define RELU 1
@@ -45,56 +43,60 @@ static inline vecf gradient(global const float *dy, global const float *y, const
     return select((vecf)(0.0f), d, (mode == RELU ? v : vec_load(y + at, left)) > 0.0f);
 }
 
-/* The rows and channels of this work-item; `at` is vector v's place in a row. */
-#define CHANNELS                                                             \
-    const int c = (int)get_global_id(0) * CV * VEC;                          \
-    const int left = C - c;
+/* The rows of this work-item, and its channels: c those of a step, `left` what remains from there. */
+#define CHANNELS                                                                                        \
+    const int c_first = (int)get_global_id(0) * span, c_end = C - c_first < span ? C : c_first + span;  \
+    for (int c = c_first, left = C - c; c < c_end; c += CV * VEC, left = C - c)
 #define EACH UNROLL for (int v = 0; v < CV; v++)
 #define LEFT (left - v * VEC)
 #define SHARE                                                                \
     const int part = (int)get_global_id(1);                                  \
     const ulong first = rows * (ulong)part / (ulong)parts, end = rows * (ulong)(part + 1) / (ulong)parts;
+#define BLOCKS for (ulong b = first, stop; stop = b + BLOCK < end ? b + BLOCK : end, b < end; b = stop)
+/* This share's sums of the blocks before. */
+#define SUM_AT(which) (partial + (ulong)(2 * part + which) * C + c + v * VEC)
+#define SO_FAR(which) (b > first ? vec_load(SUM_AT(which), LEFT) : (vecf)(0.0f))
+#define STORE_SUM(which, value) vec_store(value, SUM_AT(which), LEFT)
 #define ROWS                                                                 \
-    const ulong first = (ulong)get_global_id(1) * APPLY_ROWS;                \
-    const ulong end = first + APPLY_ROWS < rows ? first + APPLY_ROWS : rows;
+    const ulong first = (ulong)get_global_id(1) * block;                     \
+    const ulong end = first + block < rows ? first + block : rows;
+/* Asks for what the next rows hold, in the order in which it lies there. */
+#define ASK_AHEAD(p, from, row, until)                                                                      \
+    for (int i = 0; i < CV * VEC; i += 16)                                                                  \
+        PREFETCH((p) + (until) * C + (c - c_first) * ((until) - (from)) + ((row) - (from)) * (CV * VEC) + i);
 #define CHANNEL_VALUES(name, value) \
     vecf name[CV];                  \
     EACH name[v] = value;
 #define OF(p) vec_load(p + c + v * VEC, LEFT)
 
 VECTOR_KERNEL void batchnorm_moments(global const float *restrict x, global float *restrict partial, const ulong rows,
-                                     const int C, const int parts)
+                                     const int C, const int span, const int parts)
 {
-    CHANNELS
     SHARE
-    CHANNEL_VALUES(mean, (vecf)(0.0f))
-    CHANNEL_VALUES(m2, (vecf)(0.0f))
     float n = 0.0f;
-    for (ulong b = first; b < end; b += BLOCK) {
-        const ulong stop = b + BLOCK < end ? b + BLOCK : end;
+    BLOCKS {
         const float len = (float)(stop - b), total = n + len;
-        CHANNEL_VALUES(sum, (vecf)(0.0f))
-        CHANNEL_VALUES(square, (vecf)(0.0f))
-        for (ulong r = b; r < stop; r++) {
-            EACH sum[v] += vec_load(x + r * C + c + v * VEC, LEFT);
-        }
-        EACH sum[v] /= len;
-        for (ulong r = b; r < stop; r++) {
+        CHANNELS {
+            CHANNEL_VALUES(sum, (vecf)(0.0f))
+            CHANNEL_VALUES(square, (vecf)(0.0f))
+            for (ulong r = b; r < stop; r++) {
+                ASK_AHEAD(x, b, r, stop)
+                EACH sum[v] += vec_load(x + r * C + c + v * VEC, LEFT);
+            }
+            EACH sum[v] /= len;
+            for (ulong r = b; r < stop; r++) {
+                EACH {
+                    const vecf d = vec_load(x + r * C + c + v * VEC, LEFT) - sum[v];
+                    square[v] = fma(d, d, square[v]);
+                }
+            }
             EACH {
-                const vecf d = vec_load(x + r * C + c + v * VEC, LEFT) - sum[v];
-                square[v] = fma(d, d, square[v]);
+                const vecf mean = SO_FAR(0), m2 = SO_FAR(1), delta = sum[v] - mean;
+                STORE_SUM(0, mean + delta * (len / total));
+                STORE_SUM(1, m2 + (square[v] + delta * delta * (n * len / total)));
             }
         }
-        EACH {
-            const vecf delta = sum[v] - mean[v];
-            mean[v] += delta * (len / total);
-            m2[v] += square[v] + delta * delta * (n * len / total);
-        }
         n = total;
-    }
-    EACH {
-        vec_store(mean[v], partial + (ulong)(2 * part) * C + c + v * VEC, LEFT);
-        vec_store(m2[v], partial + (ulong)(2 * part + 1) * C + c + v * VEC, LEFT);
     }
 }
 
@@ -123,17 +125,21 @@ VECTOR_KERNEL void batchnorm_merge(global const float *restrict partial, global 
 VECTOR_KERNEL void batchnorm_apply(global const float *x, global const float *restrict gamma,
                                    global const float *restrict beta, global const float *restrict mean,
                                    global const float *restrict rstd, global const float *r, global float *y,
-                                   const ulong rows, const int C, const int mode)
+                                   const ulong rows, const int C, const int span, const int block, const int mode)
 {
-    CHANNELS
     ROWS
-    CHANNEL_VALUES(m, OF(mean))
-    CHANNEL_VALUES(scale, OF(gamma) * OF(rstd))
-    CHANNEL_VALUES(b, OF(beta))
-    for (ulong row = first; row < end; row++) {
-        EACH {
-            const ulong at = row * C + c + v * VEC;
-            vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+    CHANNELS {
+        CHANNEL_VALUES(m, OF(mean))
+        CHANNEL_VALUES(scale, OF(gamma) * OF(rstd))
+        CHANNEL_VALUES(b, OF(beta))
+        for (ulong row = first; row < end; row++) {
+            ASK_AHEAD(x, first, row, end)
+            if (mode == ADD_RELU)
+                ASK_AHEAD(r, first, row, end)
+            EACH {
+                const ulong at = row * C + c + v * VEC;
+                vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+            }
         }
     }
 }
@@ -141,18 +147,22 @@ VECTOR_KERNEL void batchnorm_apply(global const float *x, global const float *re
 VECTOR_KERNEL void batchnorm_eval__plain(global const float *x, global const float *restrict gamma,
                                          global const float *restrict beta, global const float *restrict mean,
                                          global const float *restrict var, global const float *r,
-                                         global float *y, const ulong rows, const int C, const int mode,
-                                         const float eps)
+                                         global float *y, const ulong rows, const int C, const int span,
+                                         const int block, const int mode, const float eps)
 {
-    CHANNELS
     ROWS
-    CHANNEL_VALUES(m, OF(mean))
-    CHANNEL_VALUES(scale, OF(gamma) / sqrt(OF(var) + eps))
-    CHANNEL_VALUES(b, OF(beta))
-    for (ulong row = first; row < end; row++) {
-        EACH {
-            const ulong at = row * C + c + v * VEC;
-            vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+    CHANNELS {
+        CHANNEL_VALUES(m, OF(mean))
+        CHANNEL_VALUES(scale, OF(gamma) / sqrt(OF(var) + eps))
+        CHANNEL_VALUES(b, OF(beta))
+        for (ulong row = first; row < end; row++) {
+            ASK_AHEAD(x, first, row, end)
+            if (mode == ADD_RELU)
+                ASK_AHEAD(r, first, row, end)
+            EACH {
+                const ulong at = row * C + c + v * VEC;
+                vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+            }
         }
     }
 }
@@ -162,28 +172,33 @@ VECTOR_KERNEL void batchnorm_bwd_sums(global const float *restrict x, global con
                                       global const float *restrict gamma, global const float *beta,
                                       global const float *restrict mean, global const float *restrict rstd,
                                       global const float *restrict dy, global float *restrict partial,
-                                      const ulong rows, const int C, const int parts, const int mode)
+                                      const ulong rows, const int C, const int span, const int parts, const int mode)
 {
-    CHANNELS
     SHARE
-    CHANNEL_VALUES(m, OF(mean))
-    CHANNEL_VALUES(s, OF(rstd))
-    CHANNEL_VALUES(scale, OF(gamma) * s[v])
-    CHANNEL_VALUES(b, mode == RELU ? OF(beta) : (vecf)(0.0f))
-    CHANNEL_VALUES(sum, (vecf)(0.0f))
-    CHANNEL_VALUES(product, (vecf)(0.0f))
-    for (ulong row = first; row < end; row++) {
-        EACH {
-            const ulong at = row * C + c + v * VEC;
-            const vecf xm = vec_load(x + at, LEFT) - m[v];
-            const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
-            sum[v] += d;
-            product[v] = fma(d, xm * s[v], product[v]);
+    BLOCKS {
+        CHANNELS {
+            CHANNEL_VALUES(m, OF(mean))
+            CHANNEL_VALUES(s, OF(rstd))
+            CHANNEL_VALUES(scale, OF(gamma) * s[v])
+            CHANNEL_VALUES(shift, mode == RELU ? OF(beta) : (vecf)(0.0f))
+            CHANNEL_VALUES(sum, SO_FAR(0))
+            CHANNEL_VALUES(product, SO_FAR(1))
+            for (ulong row = b; row < stop; row++) {
+                ASK_AHEAD(x, b, row, stop)
+                ASK_AHEAD(dy, b, row, stop)
+                if (mode == ADD_RELU)
+                    ASK_AHEAD(y, b, row, stop)
+                EACH {
+                    const ulong at = row * C + c + v * VEC;
+                    const vecf xm = vec_load(x + at, LEFT) - m[v];
+                    const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], shift[v]), mode);
+                    sum[v] += d;
+                    product[v] = fma(d, xm * s[v], product[v]);
+                }
+            }
+            EACH STORE_SUM(0, sum[v]);
+            EACH STORE_SUM(1, product[v]);
         }
-    }
-    EACH {
-        vec_store(sum[v], partial + (ulong)(2 * part) * C + c + v * VEC, LEFT);
-        vec_store(product[v], partial + (ulong)(2 * part + 1) * C + c + v * VEC, LEFT);
     }
 }
 
@@ -207,25 +222,30 @@ VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float
                                        global const float *restrict mean, global const float *restrict rstd,
                                        global const float *dy, global const float *restrict dgamma,
                                        global const float *restrict dbeta, global float *dx, global float *dr,
-                                       const ulong rows, const int C, const int mode)
+                                       const ulong rows, const int C, const int span, const int block, const int mode)
 {
-    CHANNELS
     ROWS
     const float share = 1.0f / (float)rows;
-    CHANNEL_VALUES(m, OF(mean))
-    CHANNEL_VALUES(s, OF(rstd))
-    CHANNEL_VALUES(scale, OF(gamma) * s[v])
-    CHANNEL_VALUES(b, mode == RELU ? OF(beta) : (vecf)(0.0f))
-    CHANNEL_VALUES(sum, OF(dbeta) * share)
-    CHANNEL_VALUES(product, OF(dgamma) * share)
-    for (ulong row = first; row < end; row++) {
-        EACH {
-            const ulong at = row * C + c + v * VEC;
-            const vecf xm = vec_load(x + at, LEFT) - m[v];
-            const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
+    CHANNELS {
+        CHANNEL_VALUES(m, OF(mean))
+        CHANNEL_VALUES(s, OF(rstd))
+        CHANNEL_VALUES(scale, OF(gamma) * s[v])
+        CHANNEL_VALUES(b, mode == RELU ? OF(beta) : (vecf)(0.0f))
+        CHANNEL_VALUES(sum, OF(dbeta) * share)
+        CHANNEL_VALUES(product, OF(dgamma) * share)
+        for (ulong row = first; row < end; row++) {
+            ASK_AHEAD(x, first, row, end)
+            ASK_AHEAD(dy, first, row, end)
             if (mode == ADD_RELU)
-                vec_store(d, dr + at, LEFT);
-            vec_store(scale[v] * (d - sum[v] - xm * s[v] * product[v]), dx + at, LEFT);
+                ASK_AHEAD(y, first, row, end)
+            EACH {
+                const ulong at = row * C + c + v * VEC;
+                const vecf xm = vec_load(x + at, LEFT) - m[v];
+                const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
+                if (mode == ADD_RELU)
+                    vec_store(d, dr + at, LEFT);
+                vec_store(scale[v] * (d - sum[v] - xm * s[v] * product[v]), dx + at, LEFT);
+            }
         }
     }
 }

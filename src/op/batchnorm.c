@@ -99,19 +99,23 @@ static int parts_of(const struct call *c)
     return n < 1 ? 1 : n > 64 ? 64 : (int)n;
 }
 
+#define BLOCK_BYTES (32 << 10) /* of rows: inside a first-level cache */
+
 /* Of the channels and rows among work-items. */
 struct blocking {
-    int vec, cv, rows;
+    int vec, cv, span, rows;
 };
 
 static struct blocking blocking_of(const struct op_inst *inst)
 {
     int64_t c = channels(&inst->call);
     struct blocking b = {.vec = op_vec(inst, c), .cv = 1, .rows = 16};
+    b.span = b.vec;
     if (rt_facts_of(inst->dev)->cls == RT_CPU) {
-        int64_t vectors = (c + b.vec - 1) / b.vec;
+        int64_t vectors = (c + b.vec - 1) / b.vec, rows = BLOCK_BYTES / (4 * c);
         b.cv = vectors < 4 ? (int)vectors : 4;
-        b.rows = 64;
+        b.span = (int)c;
+        b.rows = rows < 8 ? 8 : rows > 64 ? 64 : (int)rows;
     }
     return b;
 }
@@ -121,7 +125,7 @@ static enum rote_status prepare(struct op_inst *inst, const char *const *kernels
     enum rote_status st = ROTE_OK;
     char options[64];
     struct blocking b = blocking_of(inst);
-    snprintf(options, sizeof options, "-DVEC=%d -DCV=%d -DAPPLY_ROWS=%d", b.vec, b.cv, b.rows);
+    snprintf(options, sizeof options, "-DVEC=%d -DCV=%d%s", b.vec, b.cv, op_prefetch_option(inst));
     for (int i = 0; kernels[i]; i++)
         TRY(rt_kernel_new(inst->dev, "batchnorm", kernels[i], options, &inst->kernel[i]));
     if (kernels[1])
@@ -154,7 +158,7 @@ static enum rote_status prepare_eval(struct op_inst *inst)
 struct grids {
     size_t sums[2], merge, apply[2];
     uint64_t rows;
-    int channels, parts, mode;
+    int channels, span, block, parts, mode;
 };
 
 static struct grids grids_of(const struct op_inst *inst)
@@ -163,8 +167,9 @@ static struct grids grids_of(const struct op_inst *inst)
     struct grids g = {.rows = (uint64_t)rows(c), .channels = (int)channels(c), .parts = parts_of(c),
                       .mode = mode_of(c)};
     struct blocking b = blocking_of(inst);
-    size_t wide = (size_t)(b.vec * b.cv);
-    g.sums[0] = g.apply[0] = ((size_t)channels(c) + wide - 1) / wide;
+    g.span = b.span;
+    g.block = b.rows;
+    g.sums[0] = g.apply[0] = ((size_t)channels(c) + (size_t)b.span - 1) / (size_t)b.span;
     g.sums[1] = (size_t)g.parts;
     g.apply[1] = (size_t)((g.rows + (uint64_t)b.rows - 1) / (uint64_t)b.rows);
     g.merge = (size_t)g.channels;
@@ -176,11 +181,12 @@ static enum rote_status enqueue_fwd(struct op_inst *inst)
     enum rote_status st = ROTE_OK;
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in, **out = inst->out;
-    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmlii", in[0], inst->workspace, g.rows, g.channels, g.parts));
+    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmliii", in[0], inst->workspace, g.rows, g.channels, g.span,
+               g.parts));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmmmliiff", inst->workspace, out[1], out[2], out[3], out[4],
                g.rows, g.channels, g.parts, call_float(&inst->call, "eps"), call_float(&inst->call, "momentum")));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmlii", in[0], in[1], in[2], out[1], out[2],
-               g.mode == ADD_RELU ? in[5] : in[0], out[0], g.rows, g.channels, g.mode));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmliiii", in[0], in[1], in[2], out[1], out[2],
+               g.mode == ADD_RELU ? in[5] : in[0], out[0], g.rows, g.channels, g.span, g.block, g.mode));
 out:
     return st;
 }
@@ -192,11 +198,11 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     struct rt_mem *x = inst->in[0], *gamma = inst->in[1], *mean = inst->in[2], *rstd = inst->in[3], *dy = inst->in[4];
     struct rt_mem *beta = g.mode == RELU ? inst->in[5] : x, *y = g.mode == ADD_RELU ? inst->in[5] : x;
     struct rt_mem **out = inst->out, *dr = g.mode == ADD_RELU ? out[3] : out[0];
-    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmliii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
-               g.rows, g.channels, g.parts, g.mode));
+    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
+               g.rows, g.channels, g.span, g.parts, g.mode));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmlii", x, y, gamma, beta, mean, rstd, dy, out[1], out[2],
-               out[0], dr, g.rows, g.channels, g.mode));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, out[1], out[2],
+               out[0], dr, g.rows, g.channels, g.span, g.block, g.mode));
 out:
     return st;
 }
@@ -205,16 +211,16 @@ static enum rote_status enqueue_apply(struct op_inst *inst)
 {
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in;
-    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmlii", in[0], in[1], in[2], in[3], in[4],
-                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.mode);
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiii", in[0], in[1], in[2], in[3], in[4],
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode);
 }
 
 static enum rote_status enqueue_eval(struct op_inst *inst)
 {
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in;
-    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliif", in[0], in[1], in[2], in[3], in[4],
-                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.mode,
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiiif", in[0], in[1], in[2], in[3], in[4],
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode,
                   call_float(&inst->call, "eps"));
 }
 

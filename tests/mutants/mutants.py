@@ -70,6 +70,8 @@ MUTANTS = [
     ("batchnorm_fwd", "batchnorm.cl", "m2 / (n - 1.0f)", "m2 / n"),
     ("batchnorm_fwd", "batchnorm.cl", "m2 / n + eps", "m2 / n"),
     ("batchnorm_bwd", "batchnorm.cl", "- sum[v] - xm", "- sum[v] + xm"),
+    ("batchnorm_bwd", "batchnorm.cl", "b > first ? vec_load", "b < first ? vec_load"),
+    ("batchnorm_fwd", "batchnorm.cl", "delta * delta * (n * len / total)));", "delta * delta * (n * len)));"),
     ("batchnorm_bwd", "batchnorm.cl", "part < parts; part++", "part + 1 < parts; part++", 2),
     ("batchnorm_relu_fwd", "batchnorm.cl", "v <= 0.0f) : v", "v < -1.0f) : v"),
     ("batchnorm_add_relu_fwd", "batchnorm.cl", "v += vec_load(r + at, left)", "v -= vec_load(r + at, left)"),
