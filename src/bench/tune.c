@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/case.h"
+#include "op/case.h"
 #include "graph/graph.h"
 #include "rt/rt_tuning.h"
 #include "train/train.h"

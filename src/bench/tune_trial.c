@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "bench/case.h"
+#include "op/case.h"
 #include "rote/programs.h"
 #include "rote/tune.h"
 
@@ -36,8 +36,8 @@ struct trial {
     struct call call;
     struct op_inst *inst[2]; /* incumbent, candidate */
     struct rt_mem *workspace[2];
-    struct bench_case data;
-    struct bench_memory memory;
+    struct op_case data;
+    struct op_memory memory;
 };
 
 static void trial_free(struct trial *t)
@@ -47,8 +47,8 @@ static void trial_free(struct trial *t)
         op_inst_free(t->inst[i]);
         rt_mem_free(t->workspace[i]);
     }
-    bench_memory_free(&t->memory);
-    bench_case_free(&t->data);
+    op_memory_free(&t->memory);
+    op_case_free(&t->data);
 }
 
 static bool same_programs(const struct op_inst *a, const struct op_inst *b)
@@ -80,23 +80,23 @@ static bool fits(const struct trial *t, const char *words, const char *candidate
 }
 
 static enum rote_status check_case(const struct trial *t, const char *words, const char *candidate,
-                                   struct bench_result *r)
+                                   struct op_case_result *r)
 {
     enum rote_status st = ROTE_OK;
-    struct bench_case k;
+    struct op_case k;
     void *want[CALL_MAX_PORTS] = {NULL};
-    TRY(bench_case_new(op_def_of(&t->call), words, SEED, &k));
-    st = bench_reference(&k, want);
+    TRY(op_case_new(op_def_of(&t->call), words, SEED, &k));
+    st = op_case_reference(&k, want);
     if (!st)
-        st = bench_check(t->dev, &k, candidate, want, r);
-    bench_outputs_free(want);
-    bench_case_free(&k);
+        st = op_case_check(t->dev, &k, candidate, want, r);
+    op_outputs_free(want);
+    op_case_free(&k);
 out:
     return st;
 }
 
 /* The very programs where the cases give them, else any that the variant builds. */
-static enum rote_status check_cases(const struct trial *t, const char *candidate, struct bench_result *r)
+static enum rote_status check_cases(const struct trial *t, const char *candidate, struct op_case_result *r)
 {
     enum rote_status st = ROTE_OK;
     int checked = 0;
@@ -120,16 +120,16 @@ out:
 static enum rote_status run_once(struct trial *t, int which, void *out[CALL_MAX_PORTS])
 {
     enum rote_status st = ROTE_OK;
-    TRY(bench_memory_load(&t->memory, &t->data));
+    TRY(op_memory_load(&t->memory, &t->data));
     TRY(op_inst_run(t->inst[which]));
     for (int i = 0; i < t->call.sig->n_out; i++)
-        TRY(bench_read(&t->memory, &t->call, i, &out[i]));
+        TRY(op_memory_read(&t->memory, &t->call, i, &out[i]));
 out:
     return st;
 }
 
 /* incumbent_failed: its own failure is an error, not the candidate's. */
-static enum rote_status compare_outputs(struct trial *t, struct bench_result *r, bool *incumbent_failed)
+static enum rote_status compare_outputs(struct trial *t, struct op_case_result *r, bool *incumbent_failed)
 {
     enum rote_status st = ROTE_OK;
     void *want[CALL_MAX_PORTS] = {NULL}, *got[CALL_MAX_PORTS] = {NULL};
@@ -140,10 +140,10 @@ static enum rote_status compare_outputs(struct trial *t, struct bench_result *r,
     bool looser = t->inst[0]->variant->tolerance > t->inst[1]->variant->tolerance;
     const struct op_variant *v = t->inst[looser ? 0 : 1]->variant;
     for (int i = 0; i < t->call.sig->n_out; i++)
-        bench_compare(&t->call, v, TWO_ROUNDINGS, i, got[i], want[i], r);
+        op_case_compare(&t->call, v, TWO_ROUNDINGS, i, got[i], want[i], r);
 out:
-    bench_outputs_free(want);
-    bench_outputs_free(got);
+    op_outputs_free(want);
+    op_outputs_free(got);
     return st;
 }
 
@@ -164,7 +164,7 @@ static enum rote_status measure(struct trial *t, double ms[2])
 {
     enum rote_status st = ROTE_OK;
     double least[2] = {INFINITY, INFINITY}, once = 0;
-    TRY(bench_memory_load(&t->memory, &t->data));
+    TRY(op_memory_load(&t->memory, &t->data));
     TRY(launches(t, 1, 1, &once));
     TRY(launches(t, 0, 1, &once));
     int n = once > 0 ? (int)(ROUND_SECONDS / once) : 1000;
@@ -203,7 +203,7 @@ static enum rote_status judge(struct trial *t, const char *candidate, enum rote_
                               char *why, size_t why_size)
 {
     enum rote_status st = ROTE_OK;
-    struct bench_result r = {.error = 0};
+    struct op_case_result r = {.error = 0};
     bool incumbent_failed;
     *verdict = ROTE_TRIAL_REFUSED;
     if (op_inst_new(t->dev, &t->call, candidate, &t->inst[1]) || check_cases(t, candidate, &r)) {
@@ -214,10 +214,10 @@ static enum rote_status judge(struct trial *t, const char *candidate, enum rote_
     snprintf(why, why_size, "%s", r.where);
     if (r.error > 1)
         return ROTE_OK;
-    TRY(bench_case_fill(&t->call, SEED, &t->data));
-    TRY(bench_memory_new(t->dev, &t->call, &t->memory));
+    TRY(op_case_fill(&t->call, SEED, &t->data));
+    TRY(op_memory_new(t->dev, &t->call, &t->memory));
     for (int i = 0; i < 2; i++)
-        TRY(bench_bind(&t->memory, t->inst[i], &t->workspace[i]));
+        TRY(op_memory_bind(&t->memory, t->inst[i], &t->workspace[i]));
     st = compare_outputs(t, &r, &incumbent_failed);
     if (st && !incumbent_failed) {
         *verdict = ROTE_TRIAL_REFUSED;
@@ -264,10 +264,10 @@ enum rote_status rote_call_build(rote_device *device, const char *call)
         *bar = 0;
     TRY(parse(words, &t.call));
     TRY(op_inst_new(device, &t.call, bar ? bar + 3 : NULL, &t.inst[0]));
-    TRY(bench_case_fill(&t.call, SEED, &t.data));
-    TRY(bench_memory_new(device, &t.call, &t.memory));
-    TRY(bench_memory_load(&t.memory, &t.data));
-    TRY(bench_bind(&t.memory, t.inst[0], &t.workspace[0]));
+    TRY(op_case_fill(&t.call, SEED, &t.data));
+    TRY(op_memory_new(device, &t.call, &t.memory));
+    TRY(op_memory_load(&t.memory, &t.data));
+    TRY(op_memory_bind(&t.memory, t.inst[0], &t.workspace[0]));
     TRY(op_inst_run(t.inst[0]));
 out:
     trial_free(&t);

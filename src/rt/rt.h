@@ -70,6 +70,9 @@ const char *rt_kernel_source_hash(const struct rt_kernel *k);
 /* The same for kernels of one program: one source and options. */
 const void *rt_kernel_program(const struct rt_kernel *k);
 
+/* Of the sources of all kernels, as ROTE_KERNELS has them where it is set. */
+enum rote_status rt_kernels_hash(char out[RT_HASH]);
+
 /* Between on and off rt_kernel_new builds nothing; such kernels tell their sources, and do not run. */
 void rt_collect(struct rote_device *dev, bool on);
 bool rt_collecting(const struct rote_device *dev);

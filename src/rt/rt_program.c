@@ -126,6 +126,27 @@ static void hash_of(const void *bytes, size_t len, char hex[65])
     base_sha256_hex(&s, hex);
 }
 
+enum rote_status rt_kernels_hash(char out[RT_HASH])
+{
+    enum rote_status st = ROTE_OK;
+    struct base_sha256 s;
+    char hex[65], *text = NULL;
+    base_sha256_init(&s);
+    for (const struct rt_embedded *e = rt_embedded_kernels; e->name; e++) {
+        if (strstr(e->name, ".tune"))
+            continue;
+        TRY(source_of(e->name, &text));
+        base_sha256_add(&s, text, strlen(text));
+        base_free(text);
+        text = NULL;
+    }
+    base_sha256_hex(&s, hex);
+    snprintf(out, RT_HASH, "%.*s", RT_HASH - 1, hex);
+out:
+    base_free(text);
+    return st;
+}
+
 /* A cache file is the binary's SHA-256 in hexadecimal, then the binary. */
 static enum rote_status cache_load(struct rote_device *dev, const char *path, cl_program *out)
 {

@@ -6,62 +6,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "harness.h"
+#include "bench/gradient.h"
+#include "op/case.h"
 
 #define GRADIENT_TOLERANCE 1e-5
 
 static struct rote_device *dev;
 static double most_work;
 
-static double work_of(const struct op_def *def, const struct call *c)
+static size_t variants_of(const struct op_def *def, const char *name[OP_CASE_VARIANTS])
 {
-    return def->flops ? def->flops(c) : (double)call_elements(&c->out[0]);
-}
-
-#define MOST_VARIANTS 24
-
-/* Settings of tunables that every case of these variants is checked with as well: settings far from
- * what a device's class takes by itself, and of `tile` the form for GPUs. */
-static const struct {
-    const char *variant, *words, *not_of; /* not_of: operators with this in their name */
-} settings[] = {
-    {"tile", "tile:group=256,depth=8,vectors=2,rows=8", "head"}, /* what most GPUs take */
-    {"tile", "tile:group=64,depth=8,vectors=2,rows=8", "head"},
-    {"tile", "tile:group=16,depth=4,vectors=1,rows=5,items=1", "head"},
-    {"tile", "tile:group=32,depth=3,vectors=3,rows=4,width=1", "head"},
-    {"tile", "tile:vectors=1,rows=4,items=2", NULL},
-    {"tile", "tile:vectors=1,rows=4,items=2,block=2", "filter"},
-    {"winograd", "winograd:tile=2,vectors=1,rows=4,items=1,block=16", NULL},
-    {"winograd", "winograd:tile=4,vectors=3,rows=8,items=4,block=64", NULL},
-    {"winograd", "winograd:tile=2,order=2,vectors=2,block=20", "filter"},
-    {"winograd", "winograd:tile=4,order=2,vectors=1,rows=5,block=30", "filter"},
-    {"thin", "thin:vectors=1,rows=5,items=3", NULL},
-    {"direct", "direct:vectors=1,rows=4,items=3", NULL},
-    {"direct", "direct:vectors=1,rows=4,items=3,block=12", "filter"},
-    {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", "filter"},
-    {"direct", "direct:rows=1", NULL},
-    {"depthwise", "depthwise:rows=4,items=3,block=5", "filter"},
-};
-
-static size_t variants_of(const struct op_def *def, const char *name[MOST_VARIANTS])
-{
-    size_t n = 0;
     const char *only = getenv("ROTE_TEST_VARIANT");
     bool defaults = only && !strcmp(only, "default");
     if (only && *only && !defaults) {
         name[0] = only;
         return 1;
     }
-    for (const struct op_variant *const *v = def->variants; *v; v++) {
-        name[n++] = (*v)->name;
-        for (size_t s = 0; s < COUNT_OF(settings) && !defaults; s++)
-            if (!strcmp(settings[s].variant, (*v)->name) &&
-                !(settings[s].not_of && strstr(def->sig.name, settings[s].not_of)))
-                name[n++] = settings[s].words;
-    }
-    name[n++] = "host";
-    ck_assert_msg(n <= MOST_VARIANTS, "%s has more variants than MOST_VARIANTS", def->sig.name);
-    return n;
+    return op_case_variants(def, !defaults, name);
 }
 
 struct tally {
@@ -70,7 +31,7 @@ struct tally {
 };
 
 /* Every rule of def->in_place, and all together. */
-static void check_in_place(const struct bench_case *k, const char *words, const char *variant,
+static void check_in_place(const struct op_case *k, const char *words, const char *variant,
                            void *const want[CALL_MAX_PORTS], struct tally *tally)
 {
     const struct op_def *def = op_def_of(&k->call);
@@ -78,8 +39,8 @@ static void check_in_place(const struct bench_case *k, const char *words, const 
     while (def->in_place && def->in_place[rules])
         rules++;
     for (int i = 0; i < rules + (rules > 1); i++) {
-        struct bench_result r;
-        enum rote_status st = bench_check_in_place(dev, k, variant, i, want, &r);
+        struct op_case_result r;
+        enum rote_status st = op_case_check_in_place(dev, k, variant, i, want, &r);
         const char *rule = i < rules ? def->in_place[i] : "all";
         ck_assert_msg(!st, "%s/%s %s, in place %s: %s", def->sig.name, variant, words, rule, rote_error_detail());
         ck_assert_msg(r.error <= 1, "%s/%s %s, in place %s: %.3g times the tolerance: %s", def->sig.name, variant,
@@ -91,22 +52,23 @@ static void check_in_place(const struct bench_case *k, const char *words, const 
 static void check_case(const struct op_def *def, const char *words, const char *const *variant, size_t variants,
                        struct tally *tally)
 {
-    struct bench_case k;
+    struct op_case k;
     void *want[CALL_MAX_PORTS] = {0};
-    enum rote_status st = bench_case_new(def, words, 17, &k);
+    enum rote_status st = op_case_new(def, words, 17, &k);
     ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
     if (def->check)
         ck_assert_msg(!def->check(&k.call, (const void *const *)k.in), "%s %s: %s", def->sig.name, words,
                       rote_error_detail());
-    if (work_of(def, &k.call) <= most_work) {
-        st = bench_reference(&k, want);
+    if (op_case_work(&k.call) <= most_work) {
+        st = op_case_reference(&k, want);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, words, rote_error_detail());
         for (size_t v = 0; v < variants; v++) {
-            struct bench_result r;
-            st = bench_check(dev, &k, variant[v], want, &r);
+            struct op_case_result r;
+            st = op_case_check(dev, &k, variant[v], want, &r);
             ck_assert_msg(!st, "%s/%s %s: %s", def->sig.name, variant[v], words, rote_error_detail());
             ck_assert_msg(r.error <= 1, "%s/%s %s: %.3g times the tolerance: %s", def->sig.name, variant[v], words,
                           r.error, r.where);
+            ck_assert_msg(!r.unsteady, "%s/%s %s: a second run gives other bits", def->sig.name, variant[v], words);
             tally[v].ran += r.ran;
             tally[v].left_out += !r.ran;
             if (r.error > tally[v].worst)
@@ -114,17 +76,17 @@ static void check_case(const struct op_def *def, const char *words, const char *
             check_in_place(&k, words, variant[v], want, &tally[v]);
         }
     }
-    bench_outputs_free(want);
-    bench_case_free(&k);
+    op_outputs_free(want);
+    op_case_free(&k);
 }
 
 START_TEST(operator_matches_reference)
 {
     size_t count;
     const struct op_def *def = op_list(&count)[_i];
-    const char *variant[MOST_VARIANTS];
+    const char *variant[OP_CASE_VARIANTS];
     size_t variants = variants_of(def, variant);
-    struct tally tally[MOST_VARIANTS] = {{0}};
+    struct tally tally[OP_CASE_VARIANTS] = {{0}};
     const char *only = getenv("ROTE_TEST_OP");
     if (only && *only && strcmp(only, def->sig.name))
         return;
@@ -152,19 +114,19 @@ START_TEST(gradient_matches_differences)
     if (!def->grads)
         return;
     for (const char *const *words = def->cases; *words; words++) {
-        struct bench_case k;
+        struct op_case k;
         double error;
         int n;
-        enum rote_status st = bench_case_new(def, *words, 23, &k);
+        enum rote_status st = op_case_new(def, *words, 23, &k);
         ck_assert_msg(!st, "%s %s: %s", def->sig.name, *words, rote_error_detail());
-        if (work_of(def, &k.call) <= 2e5) {
-            st = harness_gradient(&k, &error, &n);
+        if (op_case_work(&k.call) <= 2e5) {
+            st = bench_gradient(NULL, &k, &error, &n);
             ck_assert_msg(!st, "%s %s: %s", def->sig.name, *words, rote_error_detail());
             ck_assert_msg(error <= GRADIENT_TOLERANCE, "%s %s: relative error %.3g", def->sig.name, *words, error);
             worst = error > worst ? error : worst;
             compared += n;
         }
-        bench_case_free(&k);
+        op_case_free(&k);
     }
     bool passes_only = true;
     for (const char *const *g = def->grads; *g; g++)

@@ -36,15 +36,6 @@ struct tuner {
     int json, terminal, spoke, calls;
 };
 
-/* "90", "90s", "10m", "2h"; 0: none of these. */
-static double seconds_of(const char *text)
-{
-    char *end;
-    double v = strtod(text, &end);
-    double unit = !*end || !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
-    return end != text && v > 0 && v < 1e9 ? v * unit : 0;
-}
-
 static enum worker_answer ask(struct tuner *t, const char *line, char *answer, size_t cap, double *limit)
 {
     double began = worker_clock();
@@ -238,7 +229,7 @@ int cmd_tune(int argc, char **argv)
         if (cli_models_flag(&m, c, optarg))
             continue;
         if (time) {
-            if ((*time = seconds_of(optarg)) <= 0)
+            if ((*time = cli_seconds(optarg)) <= 0)
                 return cli_usage("tune", "'%s' is no time; say 90s, 10m or 2h", optarg);
         } else if (c == 'd')
             device = optarg;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "rote.h"
+#include "rote/certify.h"
 #include "rote/programs.h"
 #include "rote/tune.h"
 
@@ -61,6 +62,19 @@ static void trial(rote_device *dev, char *rest)
         printf("%s %.9g %.9g %s\n", rote_verdict_word(v), ms[0], ms[1], why);
 }
 
+static void certify(rote_device *dev, const char *id)
+{
+    struct rote_case_result r;
+    char text[2048];
+    fault(id);
+    if (rote_certify_case(dev, id, &r)) {
+        answer_error("failed");
+        return;
+    }
+    rote_case_line(&r, text, sizeof text);
+    puts(text);
+}
+
 int cmd_worker(int argc, char **argv)
 {
     static const struct option options[] = {{"device", 1, 0, 'd'}, {0}};
@@ -83,6 +97,8 @@ int cmd_worker(int argc, char **argv)
             build(dev, line + 6);
         else if (!strncmp(line, "trial ", 6))
             trial(dev, line + 6);
+        else if (!strncmp(line, "certify ", 8))
+            certify(dev, line + 8);
         else
             puts("failed an unknown request");
         fflush(stdout);

@@ -1,6 +1,7 @@
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "rote.h"
@@ -10,6 +11,7 @@ const struct command commands[] = {
     {"eval", "evaluate a run's checkpoint", cmd_eval},
     {"plan", "show a training step's operators and memory", cmd_plan},
     {"bench", "measure operators, training steps and heads", cmd_bench},
+    {"certify", "prove every operator right on a device", cmd_certify},
     {"op", "run one operator on NPY arrays", cmd_op},
     {"devices", "list OpenCL devices", cmd_devices},
     {"tune", "find the fastest variants for a device", cmd_tune},
@@ -82,6 +84,14 @@ int cli_unknown_flag(const char *command, const char *given, const struct option
     if (near)
         return cli_usage(command, "unknown flag or missing value: %s; nearest: --%s", given, near);
     return cli_usage(command, "unknown flag or missing value: %s", given);
+}
+
+double cli_seconds(const char *text)
+{
+    char *end;
+    double v = strtod(text, &end);
+    double unit = !*end || !strcmp(end, "s") ? 1 : !strcmp(end, "m") ? 60 : !strcmp(end, "h") ? 3600 : 0;
+    return end != text && v > 0 && v < 1e9 ? v * unit : 0;
 }
 
 static void help(FILE *f)

@@ -17,6 +17,7 @@ extern const struct command commands[];
 extern const int command_count;
 
 int cmd_bench(int argc, char **argv);
+int cmd_certify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_op(int argc, char **argv);
@@ -46,6 +47,8 @@ int cli_models_flag(struct cli_models *m, int flag, const char *value); /* 's', 
 int cli_models_count(const struct cli_models *m);
 enum rote_status cli_models_config(const struct cli_models *m, int index, rote_config **out);
 enum rote_status cli_models_device(const struct cli_models *m, char **selector); /* the configuration's */
+/* "90", "90s", "10m", "2h" as seconds; 0: none of these. */
+double cli_seconds(const char *text);
 /* The candidate nearest to word, or NULL. */
 const char *cli_nearest(const char *word, const char *const *names, int count);
 

@@ -1,11 +1,52 @@
 /* Test data in fixed order, the oracle on it, and a comparison by the operators' tolerances. */
-#include "bench/case.h"
+#include "op/case.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/philox.clh"
+
+static const struct {
+    const char *variant, *words, *not_of; /* not_of: operators with this in their name */
+} settings_of[] = {
+    {"tile", "tile:group=256,depth=8,vectors=2,rows=8", "head"}, /* what most GPUs take */
+    {"tile", "tile:group=64,depth=8,vectors=2,rows=8", "head"},
+    {"tile", "tile:group=16,depth=4,vectors=1,rows=5,items=1", "head"},
+    {"tile", "tile:group=32,depth=3,vectors=3,rows=4,width=1", "head"},
+    {"tile", "tile:vectors=1,rows=4,items=2", NULL},
+    {"tile", "tile:vectors=1,rows=4,items=2,block=2", "filter"},
+    {"winograd", "winograd:tile=2,vectors=1,rows=4,items=1,block=16", NULL},
+    {"winograd", "winograd:tile=4,vectors=3,rows=8,items=4,block=64", NULL},
+    {"winograd", "winograd:tile=2,order=2,vectors=2,block=20", "filter"},
+    {"winograd", "winograd:tile=4,order=2,vectors=1,rows=5,block=30", "filter"},
+    {"thin", "thin:vectors=1,rows=5,items=3", NULL},
+    {"direct", "direct:vectors=1,rows=4,items=3", NULL},
+    {"direct", "direct:vectors=1,rows=4,items=3,block=12", "filter"},
+    {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", "filter"},
+    {"direct", "direct:rows=1", NULL},
+    {"depthwise", "depthwise:rows=4,items=3,block=5", "filter"},
+};
+
+size_t op_case_variants(const struct op_def *def, bool settings, const char *name[OP_CASE_VARIANTS])
+{
+    size_t n = 0;
+    for (const struct op_variant *const *v = def->variants; *v; v++) {
+        name[n++] = (*v)->name;
+        for (size_t s = 0; s < COUNT_OF(settings_of) && settings && n < OP_CASE_VARIANTS - 1; s++)
+            if (!strcmp(settings_of[s].variant, (*v)->name) &&
+                !(settings_of[s].not_of && strstr(def->sig.name, settings_of[s].not_of)))
+                name[n++] = settings_of[s].words;
+    }
+    name[n++] = op_variant_host.name;
+    return n;
+}
+
+double op_case_work(const struct call *c)
+{
+    const struct op_def *def = op_def_of(c);
+    return def->flops ? def->flops(c) : (double)call_elements(&c->out[0]);
+}
 
 struct stream {
     uint32_t seed, n;
@@ -49,7 +90,7 @@ out:
 /* Beyond this many elements the data repeat: filling is not what takes the time. */
 #define PERIOD ((int64_t)262139)
 
-static enum rote_status fill_port(struct bench_case *k, int i, struct stream *s)
+static enum rote_status fill_port(struct op_case *k, int i, struct stream *s)
 {
     const struct call_shape *shape = &k->call.in[i];
     int64_t n = call_elements(shape), own = n < PERIOD ? n : PERIOD;
@@ -71,39 +112,39 @@ static enum rote_status fill_port(struct bench_case *k, int i, struct stream *s)
     return ROTE_OK;
 }
 
-enum rote_status bench_case_fill(const struct call *c, uint32_t seed, struct bench_case *out)
+enum rote_status op_case_fill(const struct call *c, uint32_t seed, struct op_case *out)
 {
     enum rote_status st = ROTE_OK;
     struct stream s = {seed, 0};
-    *out = (struct bench_case){.call = *c};
+    *out = (struct op_case){.call = *c};
     for (int i = 0; i < c->sig->n_in; i++)
         if (bound(c, i))
             TRY(fill_port(out, i, &s));
 out:
     if (st)
-        bench_case_free(out);
+        op_case_free(out);
     return st;
 }
 
-enum rote_status bench_case_new(const struct op_def *def, const char *words, uint32_t seed, struct bench_case *out)
+enum rote_status op_case_new(const struct op_def *def, const char *words, uint32_t seed, struct op_case *out)
 {
     enum rote_status st = ROTE_OK;
     struct call c;
-    *out = (struct bench_case){.call = {.sig = NULL}};
+    *out = (struct op_case){.call = {.sig = NULL}};
     op_call_init(&c, def);
     TRY(op_call_parse(&c, words));
     TRY(op_call_infer(&c));
-    TRY(bench_case_fill(&c, seed, out));
+    TRY(op_case_fill(&c, seed, out));
     for (int i = 0; i < def->sig.n_in; i++)
         if (out->in[i])
             TRY(widen(&c.in[i], out->in[i], &out->wide[i]));
 out:
     if (st)
-        bench_case_free(out);
+        op_case_free(out);
     return st;
 }
 
-void bench_case_free(struct bench_case *k)
+void op_case_free(struct op_case *k)
 {
     for (int i = 0; i < CALL_MAX_PORTS; i++) {
         base_free(k->in[i]);
@@ -112,7 +153,7 @@ void bench_case_free(struct bench_case *k)
     }
 }
 
-void bench_outputs_free(void *out[CALL_MAX_PORTS])
+void op_outputs_free(void *out[CALL_MAX_PORTS])
 {
     for (int i = 0; i < CALL_MAX_PORTS; i++) {
         base_free(out[i]);
@@ -146,7 +187,7 @@ out:
     return st;
 }
 
-enum rote_status bench_reference(const struct bench_case *k, void *out[CALL_MAX_PORTS])
+enum rote_status op_case_reference(const struct op_case *k, void *out[CALL_MAX_PORTS])
 {
     return run_oracle(&k->call, k->wide, out);
 }
@@ -158,8 +199,8 @@ static double tolerance_of(const struct op_variant *v, const struct call *c)
     return (v->tolerance > 0 ? v->tolerance : def->tolerance) * sqrt(length < 1 ? 1 : length) * 1.1920929e-7;
 }
 
-void bench_compare(const struct call *c, const struct op_variant *v, double slack, int port, const void *got,
-                   const void *want, struct bench_result *r)
+void op_case_compare(const struct call *c, const struct op_variant *v, double slack, int port, const void *got,
+                   const void *want, struct op_case_result *r)
 {
     const struct call_shape *s = &c->out[port];
     const char *name = c->sig->out[port].name;
@@ -184,7 +225,8 @@ void bench_compare(const struct call *c, const struct op_variant *v, double slac
     for (int64_t e = 0; e < n; e++) {
         double scale = fabs(w[e]) > rms ? fabs(w[e]) : rms;
         double bound = tolerance * scale + 1e-37;
-        double error = fabs(g[e] - w[e]) / bound;
+        double error = fabs(g[e] - w[e]) / bound, ulp = fabs(g[e] - w[e]) / (1.1920929e-7 * scale + 1e-37);
+        r->ulp = ulp > r->ulp ? ulp : r->ulp;
         if (tolerance == 0)
             error = (double)(float)w[e] == g[e] ? 0 : INFINITY;
         if (!(error <= r->error)) {
@@ -223,10 +265,10 @@ static enum rote_status places(const struct call *c, int rule, int over[CALL_MAX
 
 /* over[output] is the input in whose memory it lies, or -1; NULL: none does. */
 static enum rote_status memory_new(struct rote_device *dev, const struct call *c, const int *over,
-                                   struct bench_memory *out)
+                                   struct op_memory *out)
 {
     enum rote_status st = ROTE_OK;
-    *out = (struct bench_memory){.in = {NULL}};
+    *out = (struct op_memory){.in = {NULL}};
     for (int i = 0; i < c->sig->n_in; i++)
         if (bound(c, i))
             TRY(rt_mem_new(dev, op_bytes(&c->in[i]), c->sig->in[i].name, &out->in[i]));
@@ -241,17 +283,17 @@ static enum rote_status memory_new(struct rote_device *dev, const struct call *c
     }
 out:
     if (st)
-        bench_memory_free(out);
+        op_memory_free(out);
     return st;
 }
 
-enum rote_status bench_memory_new(struct rote_device *dev, const struct call *c, struct bench_memory *out)
+enum rote_status op_memory_new(struct rote_device *dev, const struct call *c, struct op_memory *out)
 {
     return memory_new(dev, c, NULL, out);
 }
 
 /* Whether an output's memory is also an input's. */
-static bool shared(const struct bench_memory *m, int out)
+static bool shared(const struct op_memory *m, int out)
 {
     for (int k = 0; k < CALL_MAX_PORTS; k++)
         if (m->in[k] && m->in[k] == m->out[out])
@@ -259,19 +301,19 @@ static bool shared(const struct bench_memory *m, int out)
     return false;
 }
 
-void bench_memory_free(struct bench_memory *m)
+void op_memory_free(struct op_memory *m)
 {
     for (int i = 0; i < CALL_MAX_PORTS; i++)
         if (!shared(m, i))
             rt_mem_free(m->out[i]);
     for (int i = 0; i < CALL_MAX_PORTS; i++)
         rt_mem_free(m->in[i]);
-    *m = (struct bench_memory){.in = {NULL}};
+    *m = (struct op_memory){.in = {NULL}};
 }
 
 #define POISON 0x7fc0dead /* a NaN */
 
-enum rote_status bench_memory_load(const struct bench_memory *m, const struct bench_case *k)
+enum rote_status op_memory_load(const struct op_memory *m, const struct op_case *k)
 {
     enum rote_status st = ROTE_OK;
     const struct call *c = &k->call;
@@ -285,7 +327,7 @@ out:
     return st;
 }
 
-enum rote_status bench_bind(const struct bench_memory *m, struct op_inst *inst, struct rt_mem **workspace)
+enum rote_status op_memory_bind(const struct op_memory *m, struct op_inst *inst, struct rt_mem **workspace)
 {
     enum rote_status st = ROTE_OK;
     memcpy(inst->in, m->in, sizeof inst->in);
@@ -300,7 +342,7 @@ out:
     return st;
 }
 
-enum rote_status bench_read(const struct bench_memory *m, const struct call *c, int port, void **out)
+enum rote_status op_memory_read(const struct op_memory *m, const struct call *c, int port, void **out)
 {
     enum rote_status st = ROTE_OK;
     void *raw = NULL;
@@ -312,49 +354,63 @@ out:
     return st;
 }
 
-static enum rote_status check(struct rote_device *dev, const struct bench_case *k, const char *variant,
-                              const int *over, void *const want[CALL_MAX_PORTS], struct bench_result *r)
+/* The outputs of one run; the caller's (op_outputs_free). */
+static enum rote_status run(struct op_inst *inst, const struct op_memory *m, const struct op_case *k,
+                            void *got[CALL_MAX_PORTS])
+{
+    enum rote_status st = ROTE_OK;
+    TRY(op_memory_load(m, k));
+    if (inst->workspace)
+        TRY(rt_fill(inst->workspace, POISON));
+    TRY(op_inst_run(inst));
+    for (int i = 0; i < k->call.sig->n_out; i++)
+        TRY(op_memory_read(m, &k->call, i, &got[i]));
+out:
+    return st;
+}
+
+static enum rote_status check(struct rote_device *dev, const struct op_case *k, const char *variant,
+                              const int *over, void *const want[CALL_MAX_PORTS], struct op_case_result *r)
 {
     enum rote_status st = ROTE_OK;
     const struct call *c = &k->call;
     struct op_inst *inst = NULL;
-    struct bench_memory m = {.in = {NULL}};
+    struct op_memory m = {.in = {NULL}};
     struct rt_mem *workspace = NULL;
-    void *got = NULL;
-    *r = (struct bench_result){0};
+    void *got[CALL_MAX_PORTS] = {NULL}, *again[CALL_MAX_PORTS] = {NULL};
+    *r = (struct op_case_result){0};
     st = op_inst_new(dev, c, variant, &inst);
     if (st == ROTE_EUNSUPPORTED)
         return ROTE_OK;
     TRY(st);
     r->ran = true;
     TRY(memory_new(dev, c, over, &m));
-    TRY(bench_memory_load(&m, k));
-    TRY(bench_bind(&m, inst, &workspace));
-    TRY(op_inst_run(inst));
-    for (int i = 0; i < c->sig->n_out; i++) {
-        TRY(bench_read(&m, c, i, &got));
-        bench_compare(c, inst->variant, 1, i, got, want[i], r);
-        base_free(got);
-        got = NULL;
-    }
+    TRY(op_memory_bind(&m, inst, &workspace));
+    TRY(run(inst, &m, k, got));
+    for (int i = 0; i < c->sig->n_out; i++)
+        op_case_compare(c, inst->variant, 1, i, got[i], want[i], r);
+    TRY(run(inst, &m, k, again));
+    for (int i = 0; i < c->sig->n_out; i++)
+        r->unsteady |= memcmp(got[i], again[i], (size_t)call_elements(&c->out[i]) * wide_size(&c->out[i])) != 0;
 out:
     if (inst)
         rt_finish(dev);
     op_inst_free(inst);
     rt_mem_free(workspace);
-    bench_memory_free(&m);
-    base_free(got);
+    op_memory_free(&m);
+    op_outputs_free(got);
+    op_outputs_free(again);
     return st;
 }
 
-enum rote_status bench_check(struct rote_device *dev, const struct bench_case *k, const char *variant,
-                             void *const want[CALL_MAX_PORTS], struct bench_result *r)
+enum rote_status op_case_check(struct rote_device *dev, const struct op_case *k, const char *variant,
+                             void *const want[CALL_MAX_PORTS], struct op_case_result *r)
 {
     return check(dev, k, variant, NULL, want, r);
 }
 
-enum rote_status bench_check_in_place(struct rote_device *dev, const struct bench_case *k, const char *variant,
-                                      int rule, void *const want[CALL_MAX_PORTS], struct bench_result *r)
+enum rote_status op_case_check_in_place(struct rote_device *dev, const struct op_case *k, const char *variant,
+                                      int rule, void *const want[CALL_MAX_PORTS], struct op_case_result *r)
 {
     int over[CALL_MAX_PORTS];
     enum rote_status st = places(&k->call, rule, over);

@@ -1,9 +1,9 @@
-/* Gradients by central differences, on the oracles alone: in float64 the step can
- * be small. Backward operators are found as the graph finds them, by port names. */
+/* Gradients by central differences of the oracles: in float64 the step can be small. Backward
+ * operators are found as the graph finds them, by port names. */
 #include <math.h>
 #include <string.h>
 
-#include "harness.h"
+#include "bench/gradient.h"
 
 #define SAMPLES 12
 #define STEP 1e-6
@@ -19,22 +19,22 @@ static double weight(int64_t e)
     return sin(1.0 + 0.7 * (double)(e % 1009));
 }
 
-static enum rote_status loss(const struct bench_case *k, int port, double *out)
+static enum rote_status loss(const struct op_case *k, int port, double *out)
 {
     enum rote_status st = ROTE_OK;
     void *y[CALL_MAX_PORTS] = {0};
-    TRY(bench_reference(k, y));
+    TRY(op_case_reference(k, y));
     const double *v = y[port];
     double sum = 0;
     for (int64_t e = 0; e < elements(&k->call.out[port]); e++)
         sum += weight(e) * v[e];
     *out = sum;
 out:
-    bench_outputs_free(y);
+    op_outputs_free(y);
     return st;
 }
 
-static enum rote_status difference(const struct bench_case *k, int port, int in, int64_t e, double *out)
+static enum rote_status difference(const struct op_case *k, int port, int in, int64_t e, double *out)
 {
     enum rote_status st = ROTE_OK;
     double *x = (double *)k->wide[in] + e, saved = *x, plus, minus;
@@ -49,7 +49,7 @@ out:
 }
 
 /* Binds the backward call's ports: forward inputs and outputs by name, d<output>. */
-static enum rote_status bind(const struct bench_case *k, void *const y[CALL_MAX_PORTS], double *dy, int port,
+static enum rote_status bind(const struct op_case *k, void *const y[CALL_MAX_PORTS], double *dy, int port,
                              struct call *b, void *in[CALL_MAX_PORTS])
 {
     const struct call *c = &k->call;
@@ -79,7 +79,7 @@ static enum rote_status bind(const struct bench_case *k, void *const y[CALL_MAX_
     return op_call_infer(b);
 }
 
-static enum rote_status compare(const struct bench_case *k, int port, const struct call *b,
+static enum rote_status compare(const struct op_case *k, int port, const struct call *b,
                                 void *const dx[CALL_MAX_PORTS], double *error, int *compared)
 {
     enum rote_status st = ROTE_OK;
@@ -107,7 +107,53 @@ out:
     return st;
 }
 
-enum rote_status harness_gradient(const struct bench_case *k, double *error, int *compared)
+/* The backward call on a device, from the oracle's arrays. */
+static enum rote_status run_on_device(struct rote_device *dev, const struct call *b, void *const wide[CALL_MAX_PORTS],
+                                      void *dx[CALL_MAX_PORTS])
+{
+    enum rote_status st = ROTE_OK;
+    struct op_case k = {.call = *b};
+    struct op_memory m = {.in = {NULL}};
+    struct op_inst *inst = NULL;
+    struct rt_mem *workspace = NULL;
+    for (int i = 0; i < b->sig->n_in; i++) {
+        int64_t n = elements(&b->in[i]);
+        if (!wide[i] || (b->sig->in[i].flags & PORT_SHAPE_ONLY))
+            continue;
+        TRY(base_alloc(&k.in[i], (size_t)op_bytes(&b->in[i]), 1));
+        if (b->in[i].dtype != CALL_F32)
+            memcpy(k.in[i], wide[i], (size_t)op_bytes(&b->in[i]));
+        for (int64_t e = 0; b->in[i].dtype == CALL_F32 && e < n; e++)
+            ((float *)k.in[i])[e] = (float)((const double *)wide[i])[e];
+    }
+    TRY(op_inst_new(dev, b, NULL, &inst));
+    TRY(op_memory_new(dev, b, &m));
+    TRY(op_memory_load(&m, &k));
+    TRY(op_memory_bind(&m, inst, &workspace));
+    TRY(op_inst_run(inst));
+    for (int i = 0; i < b->sig->n_out; i++)
+        TRY(op_memory_read(&m, b, i, &dx[i]));
+out:
+    if (inst)
+        rt_finish(dev);
+    op_inst_free(inst);
+    rt_mem_free(workspace);
+    op_memory_free(&m);
+    op_case_free(&k);
+    return st;
+}
+
+static enum rote_status run_oracle(const struct call *b, void *const in[CALL_MAX_PORTS], void *dx[CALL_MAX_PORTS])
+{
+    enum rote_status st = ROTE_OK;
+    for (int i = 0; i < b->sig->n_out; i++)
+        TRY(base_alloc(&dx[i], (size_t)elements(&b->out[i]), sizeof(double)));
+    op_def_of(b)->ref(b, in, dx);
+out:
+    return st;
+}
+
+enum rote_status bench_gradient(struct rote_device *dev, const struct op_case *k, double *error, int *compared)
 {
     enum rote_status st = ROTE_OK;
     const struct op_def *def = op_def_of(&k->call);
@@ -116,7 +162,7 @@ enum rote_status harness_gradient(const struct bench_case *k, double *error, int
     const int port = 0;
     *error = 0;
     *compared = 0;
-    TRY(bench_reference(k, y));
+    TRY(op_case_reference(k, y));
     int64_t n = elements(&k->call.out[port]);
     TRY(base_alloc(&dy, (size_t)n, sizeof *dy));
     for (int64_t e = 0; e < n; e++)
@@ -131,15 +177,13 @@ enum rote_status harness_gradient(const struct bench_case *k, double *error, int
             FAIL(ROTE_ENOTFOUND, "%s names the backward operator %s, which is not registered", def->sig.name, *g);
         op_call_init(&b, backward);
         TRY(bind(k, y, dy, port, &b, in));
-        for (int i = 0; i < b.sig->n_out; i++)
-            TRY(base_alloc(&dx[i], (size_t)elements(&b.out[i]), sizeof(double)));
-        backward->ref(&b, in, dx);
+        TRY(dev ? run_on_device(dev, &b, in, dx) : run_oracle(&b, in, dx));
         TRY(compare(k, port, &b, dx, error, compared));
-        bench_outputs_free(dx);
+        op_outputs_free(dx);
     }
 out:
-    bench_outputs_free(y);
-    bench_outputs_free(dx);
+    op_outputs_free(y);
+    op_outputs_free(dx);
     base_free(dy);
     return st;
 }
