@@ -18,7 +18,7 @@ static enum rote_status prepare_fma(struct rote_peaks *p)
 {
     enum rote_status st = ROTE_OK;
     const struct rt_facts *f = rt_facts_of(p->dev);
-    bool cpu = f->cls == RT_CPU;
+    bool cpu = f->long_items;
     char options[64];
     p->vec = !cpu || f->native_float < 8 ? 4 : f->native_float < 16 ? 8 : 16;
     /* Enough for some 0.1 ms a core or more, and below what drivers stop at. */
@@ -36,7 +36,7 @@ static enum rote_status prepare_triad(struct rote_peaks *p)
 {
     enum rote_status st = ROTE_OK;
     const struct rt_facts *f = rt_facts_of(p->dev);
-    int span = f->cls == RT_CPU ? 4096 : p->vec;
+    int span = f->long_items ? 4096 : p->vec;
     uint64_t bytes = 64ull << 20;
     char options[64];
     while (bytes > f->max_alloc || bytes > f->mem_bytes / 8)

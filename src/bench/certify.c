@@ -149,6 +149,8 @@ static enum rote_status run_operator(struct rote_device *dev, const struct op_de
     TRY(op_case_reference(&k, want));
     TRY(op_case_check(dev, &k, variant, want, &r));
     out->verdict = r.ran ? ROTE_CASE_RIGHT : ROTE_CASE_UNTAKEN;
+    if (!r.ran)
+        snprintf(out->why, sizeof out->why, "%s", r.where);
     worse(out, &r, NULL);
     while (def->in_place && def->in_place[rules])
         rules++;

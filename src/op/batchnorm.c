@@ -111,7 +111,7 @@ static struct blocking blocking_of(const struct op_inst *inst)
     int64_t c = channels(&inst->call);
     struct blocking b = {.vec = op_vec(inst, c), .cv = 1, .rows = 16};
     b.span = b.vec;
-    if (rt_facts_of(inst->dev)->cls == RT_CPU) {
+    if (rt_facts_of(inst->dev)->long_items) {
         int64_t vectors = (c + b.vec - 1) / b.vec, rows = BLOCK_BYTES / (4 * c);
         b.cv = vectors < 4 ? (int)vectors : 4;
         b.span = (int)c;

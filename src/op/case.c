@@ -380,8 +380,10 @@ static enum rote_status check(struct rote_device *dev, const struct op_case *k, 
     void *got[CALL_MAX_PORTS] = {NULL}, *again[CALL_MAX_PORTS] = {NULL};
     *r = (struct op_case_result){0};
     st = op_inst_new(dev, c, variant, &inst);
-    if (st == ROTE_EUNSUPPORTED)
+    if (st == ROTE_EUNSUPPORTED) {
+        snprintf(r->where, sizeof r->where, "%.150s", rote_error_detail());
         return ROTE_OK;
+    }
     TRY(st);
     r->ran = true;
     TRY(memory_new(dev, c, over, &m));

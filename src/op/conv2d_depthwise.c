@@ -20,7 +20,7 @@ const struct op_tunable conv2d_depthwise_filter_tunables[] = {
 
 bool conv2d_product_depthwise_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
-    return f->cls == RT_CPU && g->C == 1 && g->K == 1 && g->groups > 1 && g->R * g->S <= MOST_TAPS;
+    return f->long_items && g->C == 1 && g->K == 1 && g->groups > 1 && g->R * g->S <= MOST_TAPS;
 }
 
 bool conv2d_filter_depthwise_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)

@@ -53,7 +53,7 @@ static bool matrices_of(const struct conv2d_geometry *g, struct matrices *m)
 bool conv2d_product_direct_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
     struct matrices m;
-    return f->cls == RT_CPU && matrices_of(g, &m) && m.M <= MOST_ROWS;
+    return f->long_items && matrices_of(g, &m) && m.M <= MOST_ROWS;
 }
 
 bool conv2d_filter_direct_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)

@@ -16,7 +16,7 @@ const struct op_tunable conv2d_thin_tunables[] = {
 /* On GPUs a work-item of its own for so much is no good: tile takes these. */
 bool conv2d_thin_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
-    return f->cls == RT_CPU && g->groups == 1 && !g->transposed && g->div_h == 1 && g->div_w == 1 &&
+    return f->long_items && g->groups == 1 && !g->transposed && g->div_h == 1 && g->div_w == 1 &&
            g->C <= MOST_CHANNELS && g->R * g->S <= MOST_TAPS && g->R * g->S * g->C <= MOST_PLACES;
 }
 

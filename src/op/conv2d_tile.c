@@ -13,6 +13,7 @@
 #define GROUPS_EACH 8 /* work-groups for a core */
 #define GROUPS_EACH_FILTER 16 /* of a filter gradient, and so many splits of its rows */
 #define GROUPS_EACH_GPU 64
+#define MOST_GROUPS (1 << 20) /* one for each tile */
 #define GROUP_LOCAL_BYTES 32768 /* what OpenCL 1.2 promises of local memory */
 
 #define TUNABLES                                                                                                  \
@@ -56,8 +57,10 @@ struct layout {
     char options[128];
 };
 
-/* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it; `small`: 8 x 8
- * items with 4 x 4. */
+/* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it; when that does not go,
+ * 8 x 8 items with 4 x 4, then 4 x 4 such items, then no groups. */
+static const int64_t smaller[] = {0, 64, 16, 1};
+
 static enum rote_status group_layout(const struct op_inst *inst, int64_t columns, int64_t group, bool small,
                                      struct layout *l)
 {
@@ -87,39 +90,53 @@ static enum rote_status group_layout(const struct op_inst *inst, int64_t columns
     return ROTE_OK;
 }
 
-static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool small,
+static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, int attempt,
                                   struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t group = op_tuned(inst, "group", f->cls == RT_CPU ? 1 : f->max_work_group < 256 || small ? 64 : 256);
+    int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : 256);
     if (group > 1)
-        return group_layout(inst, g->K, group, small, l);
+        return group_layout(inst, g->K, group, attempt > 0, l);
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     *l = (struct layout){.pt = t.pt, .kt = t.kt, .group = 1, .rows = t.pt, .depth = 1};
     snprintf(l->options, sizeof l->options, "%s", t.options);
     return ROTE_OK;
 }
 
-/* Chooses the layout, which stays in inst->extra. Where a driver has no registers for a group's
- * accumulators and puts them in memory, the small tile. */
+static enum rote_status try_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
+                                   const char *name, int attempt, struct layout *l)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(layout_of(inst, g, attempt, l));
+    TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    if (rt_kernel_max_group(inst->kernel[0]) < (uint64_t)l->group)
+        FAIL(ROTE_EUNSUPPORTED, "%s: a group of %lld, the device runs it with at most %llu", name,
+             (long long)l->group, (unsigned long long)rt_kernel_max_group(inst->kernel[0]));
+    /* without registers for the accumulators the driver has put them in memory: fewer of them */
+    if (attempt == 0 && l->group > 1 && rt_kernel_private_bytes(inst->kernel[0]) > 0)
+        FAIL(ROTE_EUNSUPPORTED, "%s: accumulators in memory", name);
+out:
+    if (st) {
+        rt_kernel_free(inst->kernel[0]);
+        inst->kernel[0] = NULL;
+    }
+    return st;
+}
+
+/* Chooses the layout, which stays in inst->extra. A group that was asked for is not made smaller. */
 static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
                                     const char *name, struct layout **out)
 {
     enum rote_status st = ROTE_OK;
     struct layout *l;
+    int attempts = op_tuned(inst, "group", 0) ? 2 : (int)COUNT_OF(smaller);
     TRY(base_alloc(&l, 1, sizeof *l));
     inst->extra = l;
-    TRY(layout_of(inst, g, false, l));
-    TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
-    if (l->group > 1 && rt_kernel_private_bytes(inst->kernel[0]) > 0) {
-        rt_kernel_free(inst->kernel[0]);
-        inst->kernel[0] = NULL;
-        TRY(layout_of(inst, g, true, l));
-        TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    for (int i = 0; i < attempts; i++) {
+        st = try_kernel(inst, g, file, name, i, l);
+        if (st != ROTE_EUNSUPPORTED)
+            break;
     }
-    if (rt_kernel_max_group(inst->kernel[0]) < (uint64_t)l->group)
-        FAIL(ROTE_EUNSUPPORTED, "%s: a group of %lld, the device runs it with at most %llu", name,
-             (long long)l->group, (unsigned long long)rt_kernel_max_group(inst->kernel[0]));
     *out = l;
 out:
     return st;
@@ -129,7 +146,8 @@ out:
 static size_t work_items(const struct op_inst *inst, const struct layout *l, int64_t tiles, int64_t each)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t groups = (int64_t)f->compute_units * op_tuned(inst, "items", l->group == 1 ? each : GROUPS_EACH_GPU);
+    int64_t initial = f->ends_loops ? MOST_GROUPS : l->group == 1 && f->long_items ? each : GROUPS_EACH_GPU;
+    int64_t groups = (int64_t)f->compute_units * op_tuned(inst, "items", initial);
     return (size_t)((groups < tiles ? groups : tiles) * l->group);
 }
 

@@ -97,7 +97,7 @@ bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometr
 {
     bool fits = g->R == 3 && g->S == 3 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
                 g->div_w == 1 && g->step_h == g->step_w && g->step_h == (g->transposed ? -1 : 1);
-    return f->cls == RT_CPU && fits && g->C >= 16 && g->K >= 16 &&
+    return f->long_items && fits && g->C >= 16 && g->K >= 16 &&
            g->P * g->Q > 1;
 }
 

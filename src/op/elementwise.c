@@ -15,7 +15,7 @@ enum rote_status elementwise_infer(struct call *c)
 
 static int span_of(const struct op_inst *inst)
 {
-    return rt_facts_of(inst->dev)->cls == RT_CPU ? 1024 : op_vec(inst, INT32_MAX);
+    return rt_facts_of(inst->dev)->long_items ? 1024 : op_vec(inst, INT32_MAX);
 }
 
 enum rote_status elementwise_kernel(struct op_inst *inst, const char *file, const char *name)

@@ -50,7 +50,7 @@ static enum rote_status infer(struct call *c)
 /* Samples a work-item. */
 static int samples_of(const struct op_inst *inst)
 {
-    return rt_facts_of(inst->dev)->cls == RT_CPU && inst->call.out[0].dim[3] <= 4 ? SAMPLES : 1;
+    return rt_facts_of(inst->dev)->long_items && inst->call.out[0].dim[3] <= 4 ? SAMPLES : 1;
 }
 
 static size_t blocks(const struct op_inst *inst)
@@ -65,14 +65,14 @@ static int rows_of(const struct op_inst *inst)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     int64_t units = (int64_t)blocks(inst) * inst->call.out[0].dim[0] / (2 * (int64_t)f->compute_units);
-    return f->cls != RT_CPU ? 1 : units < 4 ? 4 : units > 16 ? 16 : (int)units;
+    return !f->long_items ? 1 : units < 4 ? 4 : units > 16 ? 16 : (int)units;
 }
 
 /* One by one on CPUs: some keep a whole group's private arrays on the stack. */
 static const size_t *group_of(const struct op_inst *inst)
 {
     static const size_t one[2] = {1, 1};
-    return rt_facts_of(inst->dev)->cls == RT_CPU ? one : NULL;
+    return rt_facts_of(inst->dev)->long_items ? one : NULL;
 }
 
 static enum rote_status prepare(struct op_inst *inst)

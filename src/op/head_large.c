@@ -104,7 +104,7 @@ static struct cut cut_of(const struct op_inst *inst)
     bool sends = call_out(c, "dx") >= 0;
     k.M = c->in[call_in(c, "table")].dim[0];
     k.tile = conv2d_tile_of(inst, 64, CONV2D_TILE_ROWS);
-    int64_t kt = k.tile.kt, each = f->cls == RT_CPU ? ITEMS_EACH : ITEMS_EACH_GPU, bound = 4 * k.D * k.T;
+    int64_t kt = k.tile.kt, each = f->long_items ? ITEMS_EACH : ITEMS_EACH_GPU, bound = 4 * k.D * k.T;
     k.items = (int64_t)f->compute_units * op_tuned(inst, "items", each);
     if (bound < SUMS_BYTES)
         bound = SUMS_BYTES;

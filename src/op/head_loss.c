@@ -68,7 +68,7 @@ static double length(const struct call *c)
 /* Not measured on GPUs, where a row's scalars cost no more than its vectors. */
 static bool rows_accept(const struct rt_facts *f, const struct call *c)
 {
-    return f->cls == RT_CPU && c->in[0].dim[0] >= 4 && length(c) <= MOST_LABELS;
+    return f->long_items && c->in[0].dim[0] >= 4 && length(c) <= MOST_LABELS;
 }
 
 static enum rote_status prepare_rows(struct op_inst *inst)

@@ -48,7 +48,7 @@ size_t op_group_1d(const struct op_inst *inst)
 int op_vec(const struct op_inst *inst, int64_t channels)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int vec = f->cls != RT_CPU || f->native_float < 8 ? 4 : f->native_float < 16 ? 8 : 16;
+    int vec = !f->long_items || f->native_float < 8 ? 4 : f->native_float < 16 ? 8 : 16;
     while (vec > 4 && vec / 2 >= channels)
         vec /= 2;
     return vec;
@@ -62,7 +62,7 @@ void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16])
 const char *op_prefetch_option(const struct op_inst *inst)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    return f->cls == RT_CPU && f->prefetches ? " -DPREFETCH_LINES" : "";
+    return f->long_items && f->prefetches ? " -DPREFETCH_LINES" : "";
 }
 
 static void release_kernels(struct op_inst *inst)

@@ -170,7 +170,7 @@ struct global_split {
 static struct global_split split_of(const struct op_inst *inst)
 {
     const int64_t *x = inst->call.in[0].dim;
-    bool cpu = rt_facts_of(inst->dev)->cls == RT_CPU;
+    bool cpu = rt_facts_of(inst->dev)->long_items;
     int64_t run = x[2] * x[3], pixels = x[0] * x[1], items = cpu ? 16 : 4096;
     struct global_split s = {.vec = op_vec(inst, run), .sums = cpu ? 1024 / op_vec(inst, run) : 1};
     int64_t wide = (int64_t)s.vec * s.sums, spans = (run + wide - 1) / wide, parts = (items + spans - 1) / spans;
@@ -204,7 +204,7 @@ static enum rote_status run_global_fwd(struct op_inst *inst)
     struct global_split s = split_of(inst);
     int run = (int)(x[2] * x[3]), pixels = (int)(x[0] * x[1]);
     size_t global[2] = {(size_t)s.spans, (size_t)s.parts};
-    const size_t *local = rt_facts_of(inst->dev)->cls == RT_CPU ? one : NULL;
+    const size_t *local = rt_facts_of(inst->dev)->long_items ? one : NULL;
     TRY(rt_run(inst->kernel[0], 2, global, local, "mmiiif", inst->in[0], s.parts > 1 ? inst->workspace : inst->out[0],
                run, pixels, s.parts, s.parts > 1 ? 1.0 : (double)pixels));
     if (s.parts == 1)

@@ -76,6 +76,45 @@ static uint32_t native_float(cl_uint native)
     return width == 4 || width == 8 || width == 16 ? (uint32_t)width : native ? native : 1;
 }
 
+/* "22.3.6" against "22.10": by its numbers, in order. */
+static int compare_versions(const char *a, const char *b)
+{
+    for (;;) {
+        a += strcspn(a, "0123456789");
+        b += strcspn(b, "0123456789");
+        if (!*a || !*b)
+            return (*a != 0) - (*b != 0);
+        unsigned long x = strtoul(a, (char **)&a, 10), y = strtoul(b, (char **)&b, 10);
+        if (x != y)
+            return x < y ? -1 : 1;
+    }
+}
+
+static enum rote_status rt_probe_loops(struct rote_device *dev, bool *ends);
+
+static const struct quirk {
+    const char *platform, *device, *first, *last;
+    size_t fact;
+    enum rote_status (*probe)(struct rote_device *dev, bool *holds);
+} quirks[] = {
+#define QUIRK(platform, device, first, last, fact, probe, reason, link) \
+    {platform, device, first, last, offsetof(struct rt_facts, fact), probe},
+#include "rt/quirks.def"
+#undef QUIRK
+};
+
+static bool *fact_of(struct rt_facts *f, const struct quirk *q)
+{
+    return (bool *)((char *)f + q->fact);
+}
+
+static bool quirk_applies(const struct rt_facts *f, const struct quirk *q)
+{
+    return !strcmp(f->platform, q->platform) && strstr(f->name, q->device) &&
+           (!*q->first || compare_versions(f->driver, q->first) >= 0) &&
+           (!*q->last || compare_versions(f->driver, q->last) <= 0);
+}
+
 enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f)
 {
     enum rote_status st = ROTE_OK;
@@ -111,9 +150,56 @@ enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_fact
     f->align = align_bits / 8 > 64 ? align_bits / 8 : 64;
     f->native_float = native_float(native);
     stable_id(f);
-#define QUIRK(name, fact) f->fact = f->fact || !strcmp(f->platform, name);
-#include "rt/quirks.def"
-#undef QUIRK
+    for (size_t i = 0; i < COUNT_OF(quirks); i++)
+        if (!quirks[i].probe && quirk_applies(f, &quirks[i]))
+            *fact_of(f, &quirks[i]) = true;
+    f->long_items = f->cls == RT_CPU;
+out:
+    return st;
+}
+
+/* Whether a work-item comes to the end of a loop of 70000. */
+static enum rote_status rt_probe_loops(struct rote_device *dev, bool *ends)
+{
+    static const char source[] = "kernel void p(global uint *x, const uint n) {\n"
+                                 "    uint h = x[0];\n"
+                                 "    for (uint i = 0; i < n; i++) h = h * 1664525u + (h >> 16) + i;\n"
+                                 "    x[0] = h; }";
+    const cl_uint n = 70000;
+    enum rote_status st = ROTE_OK;
+    cl_program program = NULL;
+    cl_kernel kernel = NULL;
+    cl_mem mem = NULL;
+    cl_uint got = 1, want = 1;
+    size_t one = 1;
+    for (cl_uint i = 0; i < n; i++)
+        want = want * 1664525u + (want >> 16) + i;
+    TRY(rt_program_make(dev, source, "", &program));
+    TRY_CL_NEW(kernel, clCreateKernel, program, "p");
+    TRY_CL_NEW(mem, clCreateBuffer, dev->context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, sizeof got, &got);
+    TRY_CL(clSetKernelArg, kernel, 0, sizeof mem, &mem);
+    TRY_CL(clSetKernelArg, kernel, 1, sizeof n, &n);
+    TRY_CL(clEnqueueNDRangeKernel, dev->queue, kernel, 1, NULL, &one, &one, 0, NULL, NULL);
+    TRY_CL(clEnqueueReadBuffer, dev->queue, mem, CL_TRUE, 0, sizeof got, &got, 0, NULL, NULL);
+    *ends = got != want;
+out:
+    if (mem)
+        clReleaseMemObject(mem);
+    if (kernel)
+        clReleaseKernel(kernel);
+    if (program)
+        clReleaseProgram(program);
+    return st;
+}
+
+static enum rote_status probe_quirks(struct rote_device *dev)
+{
+    enum rote_status st = ROTE_OK;
+    for (size_t i = 0; i < COUNT_OF(quirks); i++)
+        if (quirks[i].probe && quirk_applies(&dev->facts, &quirks[i]))
+            TRY(quirks[i].probe(dev, fact_of(&dev->facts, &quirks[i])));
+    if (dev->facts.ends_loops)
+        dev->facts.long_items = false;
 out:
     return st;
 }
@@ -294,6 +380,7 @@ enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, 
     dev->queue = q;
     dev->opened = base_now();
     TRY(rt_probe(dev));
+    TRY(probe_quirks(dev));
     *out = dev;
     dev = NULL;
 out:
