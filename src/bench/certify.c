@@ -62,24 +62,66 @@ static double work_of(const struct op_def *def, const char *words)
     return op_call_parse(&c, words) || op_call_infer(&c) ? -1 : op_case_work(&c);
 }
 
-/* The first cases are small, so that each operator has some at every level. */
+static bool is_small(const struct op_def *def, const char *words)
+{
+    double work = work_of(def, words);
+    return work >= 0 && work <= QUICK_WORK;
+}
+
+/* Whether a variant takes the case, on a CPU. */
+static bool takes(const struct op_def *def, const char *name, const char *words)
+{
+    static const struct rt_facts cpu = {.cls = RT_CPU, .long_items = true, .compute_units = 2, .native_float = 8,
+                                        .max_work_group = 1};
+    struct call c;
+    op_call_init(&c, def);
+    if (op_call_parse(&c, words) || op_call_infer(&c))
+        return false;
+    for (const struct op_variant *const *v = def->variants; *v; v++)
+        if (!strcmp((*v)->name, name))
+            return !(*v)->accepts || (*v)->accepts(&cpu, &c);
+    return true; /* host */
+}
+
+/* Small cases; where a variant takes none of them, the smallest that it does. */
+static enum rote_status list_quick(struct list *l, const struct op_def *def, const char *variant)
+{
+    enum rote_status st = ROTE_OK;
+    const char *least = NULL;
+    bool taken = false;
+    for (const char *const *words = def->cases; *words; words++) {
+        bool takes_it = takes(def, variant, *words);
+        if (is_small(def, *words))
+            TRY(append(l, def->sig.name, variant, *words));
+        taken = taken || (takes_it && is_small(def, *words));
+        if (takes_it && (!least || work_of(def, *words) < work_of(def, least)))
+            least = *words;
+    }
+    if (!taken && least)
+        TRY(append(l, def->sig.name, variant, least));
+out:
+    return st;
+}
+
 static enum rote_status list_operator(struct list *l, const struct op_def *def, enum rote_certify_level level)
 {
     enum rote_status st = ROTE_OK;
     const char *variant[OP_CASE_VARIANTS];
     size_t variants = op_case_variants(def, level == ROTE_CERTIFY_FULL, variant);
-    int gradients = 0;
-    for (size_t v = 0; v < variants; v++)
-        for (const char *const *words = def->cases; *words; words++)
-            if (level != ROTE_CERTIFY_QUICK || work_of(def, *words) <= QUICK_WORK)
-                TRY(append(l, def->sig.name, variant[v], *words));
-    bool computes = false;
+    bool quick = level == ROTE_CERTIFY_QUICK, computes = false;
+    for (size_t v = 0; v < variants; v++) {
+        if (quick)
+            TRY(list_quick(l, def, variant[v]));
+        for (const char *const *words = def->cases; !quick && *words; words++)
+            TRY(append(l, def->sig.name, variant[v], *words));
+    }
     for (const char *const *g = def->grads; g && *g; g++)
         computes = computes || !strchr(*g, '=');
     for (const char *const *words = def->cases; computes && *words; words++)
-        if (work_of(def, *words) <= (level == ROTE_CERTIFY_QUICK ? QUICK_WORK : GRADIENT_WORK) &&
-            (level != ROTE_CERTIFY_QUICK || !gradients++))
+        if (quick ? is_small(def, *words) : work_of(def, *words) <= GRADIENT_WORK) {
             TRY(append(l, def->sig.name, "gradient", *words));
+            computes = !quick; /* one is enough */
+        }
 out:
     return st;
 }
@@ -252,7 +294,7 @@ static void curve(struct rote_case_result *out, const double loss[TRAINING_STEPS
 {
     size_t at = strlen(out->curves);
     for (int i = 0; i < TRAINING_STEPS && at < sizeof out->curves; i++)
-        at += (size_t)snprintf(out->curves + at, sizeof out->curves - at, "%s%.7g", i ? " " : at ? " | " : "", loss[i]);
+        at += (size_t)snprintf(out->curves + at, sizeof out->curves - at, "%s%.9g", i ? " " : at ? " | " : "", loss[i]);
 }
 
 /* The reference is the same training by `host`: float64 between float32 tensors. What rounding can do is seen from

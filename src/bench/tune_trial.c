@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "op/case.h"
+#include "op/selftest.h"
 #include "rote/programs.h"
 #include "rote/tune.h"
 
@@ -51,34 +52,6 @@ static void trial_free(struct trial *t)
     op_case_free(&t->data);
 }
 
-static bool same_programs(const struct op_inst *a, const struct op_inst *b)
-{
-    for (int i = 0; i < OP_MAX_KERNELS; i++)
-        if (!a->kernel[i] != !b->kernel[i] ||
-            (a->kernel[i] && rt_kernel_program(a->kernel[i]) != rt_kernel_program(b->kernel[i])))
-            return false;
-    return true;
-}
-
-/* Whether the candidate takes the case, and by the programs that the call itself will run. */
-static bool fits(const struct trial *t, const char *words, const char *candidate, bool *own)
-{
-    const struct op_def *def = op_def_of(&t->call);
-    struct op_inst *inst = NULL;
-    struct call c;
-    op_call_init(&c, def);
-    if (op_call_parse(&c, words) || op_call_infer(&c))
-        return false;
-    if ((def->flops ? def->flops(&c) : (double)call_elements(&c.out[0])) > SMALL_WORK)
-        return false;
-    rt_collect(t->dev, true);
-    bool takes = !op_inst_new(t->dev, &c, candidate, &inst);
-    rt_collect(t->dev, false);
-    *own = takes && same_programs(inst, t->inst[1]);
-    op_inst_free(inst);
-    return takes;
-}
-
 static enum rote_status check_case(const struct trial *t, const char *words, const char *candidate,
                                    struct op_case_result *r)
 {
@@ -103,7 +76,8 @@ static enum rote_status check_cases(const struct trial *t, const char *candidate
     for (int pass = 0; pass < 2 && !checked; pass++) {
         for (const char *const *words = op_def_of(&t->call)->cases; *words && checked < MOST_CASES; words++) {
             bool own;
-            if (!fits(t, *words, candidate, &own) || (!pass && !own))
+            double work;
+            if (!op_case_fits(t->inst[1], *words, candidate, &own, &work) || work > SMALL_WORK || (!pass && !own))
                 continue;
             TRY(check_case(t, *words, candidate, r));
             checked++;
@@ -269,6 +243,8 @@ enum rote_status rote_call_build(rote_device *device, const char *call)
     TRY(op_memory_load(&t.memory, &t.data));
     TRY(op_memory_bind(&t.memory, t.inst[0], &t.workspace[0]));
     TRY(op_inst_run(t.inst[0]));
+    bool right; /* whoever uses the programs finds the verdict */
+    TRY(op_selftest(t.inst[0], &right));
 out:
     trial_free(&t);
     base_free(words);

@@ -181,9 +181,10 @@ static enum rote_status enqueue_fwd(struct op_inst *inst)
     enum rote_status st = ROTE_OK;
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in, **out = inst->out;
+    size_t group = op_group_1d(inst);
     TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmliii", in[0], inst->workspace, g.rows, g.channels, g.span,
                g.parts));
-    TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmmmliiff", inst->workspace, out[1], out[2], out[3], out[4],
+    TRY(rt_run(inst->kernel[1], 1, &g.merge, &group, "mmmmmliiff", inst->workspace, out[1], out[2], out[3], out[4],
                g.rows, g.channels, g.parts, call_float(&inst->call, "eps"), call_float(&inst->call, "momentum")));
     TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmliiii", in[0], in[1], in[2], out[1], out[2],
                g.mode == ADD_RELU ? in[5] : in[0], out[0], g.rows, g.channels, g.span, g.block, g.mode));
@@ -198,9 +199,10 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     struct rt_mem *x = inst->in[0], *gamma = inst->in[1], *mean = inst->in[2], *rstd = inst->in[3], *dy = inst->in[4];
     struct rt_mem *beta = g.mode == RELU ? inst->in[5] : x, *y = g.mode == ADD_RELU ? inst->in[5] : x;
     struct rt_mem **out = inst->out, *dr = g.mode == ADD_RELU ? out[3] : out[0];
+    size_t group = op_group_1d(inst);
     TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
                g.rows, g.channels, g.span, g.parts, g.mode));
-    TRY(rt_run(inst->kernel[1], 1, &g.merge, NULL, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
+    TRY(rt_run(inst->kernel[1], 1, &g.merge, &group, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
     TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, out[1], out[2],
                out[0], dr, g.rows, g.channels, g.span, g.block, g.mode));
 out:

@@ -92,9 +92,10 @@ static enum rote_status enqueue_relu_bwd(struct op_inst *inst)
     enum rote_status st = ROTE_OK;
     int parts = reduce_rows_parts(rows(inst)), c = (int)channels(inst);
     size_t vec = (size_t)op_vec(inst, c), all = (size_t)c, global[2] = {(all + vec - 1) / vec, (size_t)parts};
+    size_t group = op_group_1d(inst);
     TRY(rt_run(inst->kernel[2], 2, global, NULL, "mmmmlii", inst->in[0], inst->in[1], inst->out[0], inst->workspace,
                (uint64_t)rows(inst), c, parts));
-    TRY(rt_run(inst->kernel[1], 1, &all, NULL, "mmii", inst->workspace, inst->out[1], c, parts));
+    TRY(rt_run(inst->kernel[1], 1, &all, &group, "mmii", inst->workspace, inst->out[1], c, parts));
 out:
     return st;
 }

@@ -48,6 +48,31 @@ double op_case_work(const struct call *c)
     return def->flops ? def->flops(c) : (double)call_elements(&c->out[0]);
 }
 
+static bool same_programs(const struct op_inst *a, const struct op_inst *b)
+{
+    for (int i = 0; i < OP_MAX_KERNELS; i++)
+        if (!a->kernel[i] != !b->kernel[i] ||
+            (a->kernel[i] && rt_kernel_program(a->kernel[i]) != rt_kernel_program(b->kernel[i])))
+            return false;
+    return true;
+}
+
+bool op_case_fits(const struct op_inst *inst, const char *words, const char *variant, bool *own, double *work)
+{
+    struct op_inst *other = NULL;
+    struct call c;
+    op_call_init(&c, inst->def);
+    if (op_call_parse(&c, words) || op_call_infer(&c))
+        return false;
+    *work = op_case_work(&c);
+    rt_collect(inst->dev, true);
+    bool takes = !op_inst_new(inst->dev, &c, variant, &other);
+    rt_collect(inst->dev, false);
+    *own = takes && same_programs(other, inst);
+    op_inst_free(other);
+    return takes;
+}
+
 struct stream {
     uint32_t seed, n;
 };

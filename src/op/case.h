@@ -23,6 +23,8 @@ struct op_case_result {
  * from what a device's class takes by itself, and of `tile` the form for GPUs. */
 #define OP_CASE_VARIANTS 24
 size_t op_case_variants(const struct op_def *def, bool settings, const char *name[OP_CASE_VARIANTS]);
+/* Whether a variant takes the operator's case `words`; *own: by the very programs that inst has. Builds nothing. */
+bool op_case_fits(const struct op_inst *inst, const char *words, const char *variant, bool *own, double *work);
 /* Operations of a call, to tell small ones. */
 double op_case_work(const struct call *c);
 

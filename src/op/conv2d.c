@@ -191,7 +191,8 @@ static double flops_filter(const struct call *c)
     return flops(&g);
 }
 
-/* x, w, the y that follows, attributes: each line serves all three passes. */
+/* x, w, the y that follows, attributes: each line serves all three passes. The last are there for the
+ * self-test: Winograd's programs with many rows, and panel by panel. */
 #define CASES(X)                                                                           \
     X("1x1x1x1", "1x1x1x1", "1x1x1x1", "")                                                 \
     X("5x7x2x3", "3x3x3x4", "5x7x2x4", "pad_h=1 pad_w=1")                                  \
@@ -221,7 +222,17 @@ static double flops_filter(const struct call *c)
     X("3x4x2x5", "3x3x5x6", "5x6x2x6", "pad_h=2 pad_w=2")                                  \
     X("7x6x9x20", "3x3x1x20", "4x3x9x20", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=20") \
     X("6x7x17x1", "3x3x1x35", "6x7x17x35", "pad_h=1 pad_w=1")                              \
-    X("7x6x15x3", "3x3x3x16", "4x3x15x16", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")
+    X("7x6x15x3", "3x3x3x16", "4x3x15x16", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")        \
+    X("8x8x33x16", "3x3x16x16", "8x8x33x16", "pad_h=1 pad_w=1")                            \
+    X("8x8x33x16", "3x3x16x48", "8x8x33x48", "pad_h=1 pad_w=1")                            \
+    X("8x8x33x16", "3x3x16x64", "8x8x33x64", "pad_h=1 pad_w=1")                            \
+    X("8x8x2x64", "3x3x64x16", "8x8x2x16", "pad_h=1 pad_w=1")                              \
+    X("2x2x40x16", "3x3x16x64", "2x2x40x64", "pad_h=1 pad_w=1")                            \
+    X("2x2x130x16", "3x3x16x64", "2x2x130x64", "pad_h=1 pad_w=1")                          \
+    X("4x4x1x16", "3x3x16x1024", "4x4x1x1024", "pad_h=1 pad_w=1")                          \
+    X("4x4x1x1024", "3x3x1024x16", "4x4x1x16", "pad_h=1 pad_w=1")                          \
+    X("2x2x1x16", "3x3x16x1024", "2x2x1x1024", "pad_h=1 pad_w=1")                          \
+    X("2x2x1x1024", "3x3x1024x16", "2x2x1x16", "pad_h=1 pad_w=1")
 
 #define FWD_CASE(x, w, y, a) "x=" x " w=" w " " a,
 #define DATA_CASE(x, w, y, a) "dy=" y " w=" w " x=" x " " a,

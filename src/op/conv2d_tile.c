@@ -193,12 +193,14 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     enum rote_status st = ROTE_OK;
     const struct layout *l = inst->extra;
     size_t pack = (size_t)(panel_rows(g, l) * (l->group == 1 ? 1 : l->kt)), pack_local = l->group == 1 ? 16 : 64;
-    size_t zero = (size_t)zeros(g), local = (size_t)l->group;
+    size_t zero = (size_t)zeros(g), zero_local = 64, local = (size_t)l->group;
     uint64_t panels_at = (uint64_t)zeros(g);
     size_t items = work_items(inst, l, (g->P * g->Q * g->N + l->rows - 1) / l->rows * panels(g, l), GROUPS_EACH);
     if (rt_kernel_max_group(inst->kernel[1]) < pack_local)
         pack_local = 1;
-    TRY(rt_run(inst->kernel[2], 1, &zero, NULL, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
+    if (rt_kernel_max_group(inst->kernel[2]) < zero_local)
+        zero_local = 1;
+    TRY(rt_run(inst->kernel[2], 1, &zero, &zero_local, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
     TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "op/selftest.h"
 #include "rt/rt_tuning.h"
 
 static const struct op_def *const registry[] = {
@@ -186,9 +187,13 @@ static bool choose_tuned(struct op_inst *inst)
     if (*why)
         goto out;
     op_inst_kernels_hash(inst, kernels);
-    if (!strcmp(kernels, line->kernels))
+    bool right = true;
+    if (strcmp(kernels, line->kernels))
+        snprintf(why, sizeof why, "the kernels of %s have changed since", line->variant);
+    else if (op_selftest(inst, &right) || !right)
+        snprintf(why, sizeof why, "%s fails its self-test on this driver", line->variant);
+    else
         return true;
-    snprintf(why, sizeof why, "the kernels of %s have changed since", line->variant);
     release_kernels(inst);
 out:
     rt_tuning_complain(inst->dev, line, why);
@@ -217,9 +222,13 @@ static enum rote_status choose(struct op_inst *inst, const char *words)
             continue;
         }
         enum rote_status st = try_variant(inst, *v, tunables ? tunables + 1 : NULL);
-        if (!st || named)
+        bool right = true;
+        if (!st && !named)
+            st = op_selftest(inst, &right);
+        if ((!st && right) || named)
             return st;
-        if (!rt_collecting(inst->dev)) /* it will be tried again */
+        release_kernels(inst);
+        if (st && !rt_collecting(inst->dev)) /* it will be tried again */
             base_warn("%s: variant %s is passed over: %s", inst->def->sig.name, (*v)->name, rote_error_detail());
     }
     if (!named || !strcmp(name, "host"))

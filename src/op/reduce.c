@@ -24,9 +24,9 @@ enum rote_status reduce_rows_run(struct op_inst *inst, struct rt_mem *x, int64_t
     enum rote_status st = ROTE_OK;
     int parts = reduce_rows_parts(rows);
     size_t vec = (size_t)op_vec(inst, columns), all = (size_t)columns;
-    size_t global[2] = {(all + vec - 1) / vec, (size_t)parts};
+    size_t global[2] = {(all + vec - 1) / vec, (size_t)parts}, group = op_group_1d(inst);
     TRY(rt_run(inst->kernel[0], 2, global, NULL, "mmlii", x, inst->workspace, (uint64_t)rows, (int)columns, parts));
-    TRY(rt_run(inst->kernel[1], 1, &all, NULL, "mmii", inst->workspace, inst->out[0], (int)columns, parts));
+    TRY(rt_run(inst->kernel[1], 1, &all, &group, "mmii", inst->workspace, inst->out[0], (int)columns, parts));
 out:
     return st;
 }

@@ -71,6 +71,18 @@ uint64_t rt_kernel_private_bytes(const struct rt_kernel *k);
 const char *rt_kernel_source_hash(const struct rt_kernel *k);
 /* The same for kernels of one program: one source and options. */
 const void *rt_kernel_program(const struct rt_kernel *k);
+/* All that its binary depends on, as a hash: source, options, device, driver. */
+const char *rt_kernel_key(const struct rt_kernel *k);
+
+/* rt_verdicts.c: whether what has this key gave right results; kept in the cache folder. */
+struct rt_verdict {
+    char key[RT_HASH];
+    bool right, told; /* told: a warning was given */
+    char *why;
+};
+/* *out is NULL where none is known; borrowed until the next rt_verdict_put. */
+enum rote_status rt_verdict_get(struct rote_device *dev, const char key[RT_HASH], struct rt_verdict **out);
+enum rote_status rt_verdict_put(struct rote_device *dev, const char key[RT_HASH], bool right, const char *why);
 
 /* Of the sources of all kernels, as ROTE_KERNELS has them where it is set. */
 enum rote_status rt_kernels_hash(char out[RT_HASH]);

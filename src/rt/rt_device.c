@@ -415,6 +415,7 @@ void rt_close(struct rote_device *dev)
     rt_trace_free(dev);
     rt_programs_free(dev);
     rt_tuning_free(dev->tuning);
+    rt_verdicts_free(dev->verdicts);
     if (dev->queue)
         clReleaseCommandQueue(dev->queue);
     if (dev->context)

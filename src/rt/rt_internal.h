@@ -33,6 +33,7 @@ struct rote_device {
     rote_builder_fn builder;
     void *builder_user;
     struct rt_tuning *tuning; /* NULL: not read yet */
+    struct rt_verdicts *verdicts; /* the same */
     double opened; /* base_now() when it was asked for */
     uint64_t live, peak;
     bool trace;
@@ -96,6 +97,7 @@ enum rote_status rt_program_get(struct rote_device *dev, const char *file, const
 /* By way of the disk cache; *out is the caller's. */
 enum rote_status rt_program_make(struct rote_device *dev, const char *source, const char *options, cl_program *out);
 void rt_tuning_free(struct rt_tuning *t);
+void rt_verdicts_free(struct rt_verdicts *t);
 
 /* Files of cl/ as the build embeds them; a nameless one ends. */
 struct rt_embedded {

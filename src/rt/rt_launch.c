@@ -92,6 +92,11 @@ const void *rt_kernel_program(const struct rt_kernel *k)
     return k->program;
 }
 
+const char *rt_kernel_key(const struct rt_kernel *k)
+{
+    return k->program->key;
+}
+
 static enum rote_status set_args(struct rt_kernel *k, const char *fmt, va_list ap)
 {
     enum rote_status st = ROTE_OK;
@@ -157,7 +162,9 @@ enum rote_status rt_run(struct rt_kernel *k, int dims, const size_t *global, con
     if (items > k->max_group)
         FAIL(ROTE_EUNSUPPORTED, "a work-group of %zu items, but this device runs the kernel with at most %llu",
              items, (unsigned long long)k->max_group);
-    TRY_CL(clEnqueueNDRangeKernel, k->dev->queue, k->kernel, (cl_uint)dims, NULL, rounded, local ? group : NULL, 0,
+    /* a driver that compiles for each size of a group is given one size */
+    bool chosen = local || k->dev->facts.keeps_kernels;
+    TRY_CL(clEnqueueNDRangeKernel, k->dev->queue, k->kernel, (cl_uint)dims, NULL, rounded, chosen ? group : NULL, 0,
            NULL, rt_trace_event(k->dev, k->name));
 out:
     if (st)
@@ -172,6 +179,8 @@ static enum rote_status blas_error(CLBlastStatusCode code, const char *call)
     return base_error(ROTE_ECL, "%s failed with CLBlast status %d", call, (int)code);
 }
 
+#define CLBLAST_GROUP 256 /* its default kernels for products: 32 x 8 */
+
 static CLBlastTranspose transposed(bool t)
 {
     return t ? CLBlastTransposeYes : CLBlastTransposeNo;
@@ -180,6 +189,9 @@ static CLBlastTranspose transposed(bool t)
 enum rote_status rt_gemm_temp(struct rote_device *dev, const struct rt_gemm *g, uint64_t *bytes)
 {
     size_t n = 0;
+    if (dev->facts.max_work_group < CLBLAST_GROUP)
+        return base_error(ROTE_EUNSUPPORTED, "CLBlast wants groups of %d work-items, this device takes %llu", CLBLAST_GROUP,
+                          (unsigned long long)dev->facts.max_work_group);
     CLBlastStatusCode code = CLBlastSGemmTempBufferSize(
         CLBlastLayoutRowMajor, transposed(g->trans_a), transposed(g->trans_b), g->m, g->n, g->k, g->offset_a,
         g->lda, g->offset_b, g->ldb, g->offset_c, g->ldc, &dev->queue, &n);

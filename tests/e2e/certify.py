@@ -1,0 +1,103 @@
+"""rote certify: what crashes, hangs, is wrong, unsteady or flaky has a line of its own and ends nothing; waivers,
+certificates, JUnit, comparison. Needs STUB, tests/stub's library."""
+import json
+import os
+import pathlib
+import shutil
+import xml.etree.ElementTree as xml
+
+from e2e import check, main, rote
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+STUB = {"LD_PRELOAD": os.environ.get("STUB", "")}
+FEW = ("--quick", "--only", "pool_")
+
+
+def certify(folder, *flags, code=0, env=None, name="c.json"):
+    out, error = rote("certify", *flags, "--out", folder / name, code=code, env=env)
+    certificate = json.loads((folder / name).read_text())
+    return out, {c["id"]: c for c in certificate["cases"]}, certificate
+
+
+def sound(folder):
+    """All of the quick level: every operator, variant and gradient of the list has a verdict."""
+    out, cases, certificate = certify(folder, "--quick", "--junit", folder / "c.xml", name="sound.json")
+    operators = {o["name"]: o for o in json.loads(rote("op", "--list", "--json")[0])}
+    for name, operator in operators.items():
+        for variant in [*operator["variants"], "host"]:
+            check(any(i.startswith(f"{name}/{variant}/") for i in cases), f"{name}/{variant} has no verdict")
+    summary = certificate["summary"]
+    check(summary["operators"] == len(operators), f"{summary['operators']} of {len(operators)} operators")
+    check(summary["right"] + summary["untaken"] == summary["cases"] == len(cases), f"{summary}")
+    check(f"{summary['operators']} operators by {summary['variants']} variants" in out, out[-400:])
+    check(all(c["error"] <= 1 and c["ulp"] >= 0 for c in cases.values() if c["verdict"] == "right" and "value" not in c),
+          "a right case is out of tolerance")
+    check(cases["rate/bandwidth"]["value"] > 0 and cases["rate/launch"]["unit"] == "us", "no rates")
+    check(len(cases["training/small"]["loss"]) == len(cases["training/small"]["reference"]) > 10, "no curves")
+    check(certificate["rote"]["kernels"] and certificate["device"]["driver"] and certificate["host"], "facts are missing")
+    suite = xml.parse(folder / "c.xml").getroot()
+    check(len(suite) == len(cases) == int(suite.get("tests")) and suite.get("failures") == "0", "JUnit counts otherwise")
+    _, _, redacted = certify(folder, *FEW, "--redact", name="redacted.json")
+    check("host" not in redacted and redacted["device"], "a redacted certificate tells the host")
+
+
+def faults(folder):
+    kernel = "maxpool_fwd__plain"
+    for fault, verdict in (("SKIP", "wrong"), ("UNSTEADY", "unsteady"), ("CRASH", "crashed"), ("HANG", "hung")):
+        flags = ("--quick", "--only", "maxpool_fwd/", "--timeout", "2s")
+        out, cases, _ = certify(folder, *flags, code=1, env={**STUB, f"STUB_{fault}": kernel})
+        found = {i: c["verdict"] for i, c in cases.items()}
+        mine = {v for i, v in found.items() if "/plain/" in i}
+        check(verdict in mine and not mine & {"right"} - {"right" if fault == "UNSTEADY" else ""}, f"{fault}: {found}")
+        check(all(v == "right" for i, v in found.items() if "/host/" in i), f"{fault}: others suffer: {found}")
+        check(f"{verdict:8} maxpool_fwd/plain/" in out, out)
+    once = {**STUB, "STUB_CRASH": kernel, "STUB_ONCE": str(folder / "once")}
+    out, cases, certificate = certify(folder, "--quick", "--only", "maxpool_fwd/plain", env=once)
+    check(certificate["summary"]["flaky"] == 1 and certificate["summary"]["crashed"] == 0, out)
+    check(any("crashed after 0 cases" in c.get("why", "") for c in cases.values()), out)
+
+
+def waivers(folder):
+    env = {**STUB, "STUB_SKIP": "maxpool_fwd__plain"}
+    waive = folder / "waive"
+    waive.write_text("maxpool_fwd/plain/*  # the driver leaves the kernel out\navgpool*  # mended\n")
+    out, cases, certificate = certify(folder, "--quick", "--only", "maxpool_fwd", "--waive", waive, env=env)
+    waived = [c for c in cases.values() if c["verdict"] == "waived"]
+    check(waived and all(c["waived"]["verdict"] == "wrong" for c in waived), f"{cases}")
+    check("the driver leaves the kernel out" in out and "no failing case matches the waiver 'avgpool*'" in out, out)
+    check(certificate["unused_waivers"] == ["avgpool*"], "an unused waiver is not told")
+    waive.write_text("maxpool_fwd/plain/*\n")
+    _, error = rote("certify", *FEW, "--waive", waive, code=1)
+    check(f"{waive}:1" in error and "reason" in error, error)
+
+
+def mutants(folder):
+    """Each kernel patched wrong is caught."""
+    for file, old, new, only in (("relu.cl", "> 0.0f", "> 1.0f", "relu_bwd"), ("sgd.cl", "(vecf)(-lr)", "(vecf)(lr)", "sgd"),
+                                 ("common/tile.clh", "i < ROWS", "i + 1 < ROWS", "matmul/tile")):
+        kernels = folder / "kernels"
+        shutil.rmtree(kernels, ignore_errors=True)
+        shutil.copytree(ROOT / "cl", kernels)
+        text = (kernels / file).read_text()
+        check(old in text, f"{file} has no '{old}'")
+        (kernels / file).write_text(text.replace(old, new))
+        out, _, certificate = certify(folder, "--quick", "--only", only, code=1, env={"ROTE_KERNELS": str(kernels)})
+        check(certificate["summary"]["wrong"] > 0, f"{file} with '{new}' is right: {out}")
+
+
+def comparison(folder):
+    certify(folder, *FEW, name="a.json")
+    out, _ = rote("certify", "--compare", folder / "a.json", folder / "a.json")
+    check("0 differences" in out, out)
+    certify(folder, "--quick", "--only", "maxpool_", code=1, name="b.json",
+            env={**STUB, "STUB_SKIP": "maxpool_fwd__plain"})
+    out, _ = rote("certify", "--compare", folder / "a.json", folder / "b.json", code=1)
+    check("right -> wrong: maxpool_fwd/plain/" in out and "only in A: avgpool_fwd/" in out, out)
+    (folder / "no.json").write_text("{}")
+    _, error = rote("certify", "--compare", folder / "a.json", folder / "no.json", code=1)
+    check("not a certificate" in error and "no.json" in error, error)
+    _, error = rote("certify", "--only", "no such thing", code=2)
+    check("--list" in error, error)
+
+
+main(sound, faults, waivers, mutants, comparison)

@@ -1,0 +1,55 @@
+"""Devices with little: work-groups of one item, 32 KiB of local memory, small buffers, no extensions. Every case of the
+quick certification is right or not taken, and a network trains to what it trains to elsewhere. Needs STUB."""
+import json
+import os
+
+from e2e import check, main, rote, settings
+
+COMMON = settings(data__kind="synthetic", data__channels=3, data__height=16, data__width=16, data__train_count=64,
+                  data__test_count=16, batch=16, epochs=1, control__enabled="false")
+LITTLE = {"one item": {"STUB_GROUP": "1"}, "small groups": {"STUB_GROUP": "48", "STUB_LOCAL": "32768"},
+          "little local memory": {"STUB_LOCAL": "32768", "STUB_PLAIN": "1"}}
+
+
+def environment(folder, name, more):
+    cache = folder / f"cache {name}"
+    cache.mkdir(exist_ok=True)
+    return {"LD_PRELOAD": os.environ["STUB"], "ROTE_CACHE": str(cache), **more}
+
+
+def operators(folder):
+    """As a CPU and as a GPU, whose kernels have groups and local memory."""
+    for name, limits in LITTLE.items():
+        env = environment(folder, name, {**limits, "ROTE_TEST_CLASS": "discrete"})
+        out, _ = rote("certify", "--quick", "--only", "conv2d", "--out", folder / "c.json", env=env)
+        summary = json.loads((folder / "c.json").read_text())["summary"]
+        check(summary["right"] > 20 and summary["wrong"] + summary["failed"] == 0, f"{name}: {out}")
+        tile = [line.split() for line in out.splitlines() if line.startswith("conv2d_fwd") and " tile " in line]
+        check(tile and int(tile[0][2]) >= 4 and int(tile[0][3]) == 0, f"{name}: tile leaves cases to others: {tile}")
+
+
+def heads(folder, name, env, model):
+    rote("train", *COMMON, "--set", f"model={model}", "--out", folder / name, "--quiet", env=env)
+    return [head["train_loss"] for head in json.loads((folder / name / "summary.json").read_text())["heads"]]
+
+
+def same(folder, name, limits, model):
+    want = heads(folder, f"{name} all", {}, model)
+    got = heads(folder, name, environment(folder, name, limits), model)
+    check(want and all(abs(x - y) <= 1e-3 * abs(y) for x, y in zip(got, want)), f"{name}: {got}, elsewhere {want}")
+
+
+def training(folder):
+    for name, limits in LITTLE.items():
+        same(folder, name, limits, "resnet20")
+    same(folder, "small buffers", {"STUB_ALLOC": str(2 << 20)}, "cnn")
+
+
+def too_small(folder):
+    """What cannot be had is said before the first step."""
+    env = environment(folder, "none", {"STUB_ALLOC": "4096"})
+    _, error = rote("train", *COMMON, "--out", folder / "none", "--quiet", code=1, env=env)
+    check("device gives at most" in error or "largest" in error or "one piece" in error, error)
+
+
+main(operators, training, too_small)

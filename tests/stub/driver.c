@@ -1,0 +1,110 @@
+/* Preloaded into rote: a driver that does wrong, or has little, as the environment says.
+ *   STUB_SKIP=KERNEL      launches of this kernel succeed and do nothing
+ *   STUB_CRASH=KERNEL     the first launch ends the process;  STUB_HANG=KERNEL: it never returns
+ *   STUB_ONCE=FILE        the fault happens while FILE does not exist, and makes it
+ *   STUB_UNSTEADY=KERNEL  every second launch is left out
+ *   STUB_GROUP=N          at most N work-items a group;  STUB_LOCAL=BYTES  of local memory
+ *   STUB_ALLOC=BYTES      of one buffer;  STUB_PLAIN=1  no extensions */
+#define _GNU_SOURCE
+#include <CL/cl.h>
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static size_t number(const char *name)
+{
+    const char *text = getenv(name);
+    return text ? (size_t)strtoull(text, NULL, 10) : 0;
+}
+
+static int is(const char *fault, const char *kernel)
+{
+    const char *name = getenv(fault), *once = getenv("STUB_ONCE");
+    if (!name || strcmp(name, kernel))
+        return 0;
+    if (!once)
+        return 1;
+    int fd = open(once, O_CREAT | O_EXCL | O_WRONLY, 0600);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+static int invalid_group(cl_uint dims, const size_t *local)
+{
+    size_t most = number("STUB_GROUP"), items = 1;
+    for (cl_uint i = 0; local && i < dims; i++)
+        items *= local[i];
+    return most && items > most;
+}
+
+cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dims, const size_t *offset,
+                              const size_t *global, const size_t *local, cl_uint waits, const cl_event *wait,
+                              cl_event *event)
+{
+    static int launches;
+    cl_int (*real)(cl_command_queue, cl_kernel, cl_uint, const size_t *, const size_t *, const size_t *, cl_uint,
+                   const cl_event *, cl_event *);
+    char name[128] = "";
+    *(void **)&real = dlsym(RTLD_NEXT, "clEnqueueNDRangeKernel");
+    clGetKernelInfo(kernel, CL_KERNEL_FUNCTION_NAME, sizeof name, name, NULL);
+    if (is("STUB_CRASH", name))
+        abort();
+    while (is("STUB_HANG", name))
+        pause();
+    if (invalid_group(dims, local))
+        return CL_INVALID_WORK_GROUP_SIZE;
+    if (is("STUB_SKIP", name) || (is("STUB_UNSTEADY", name) && launches++ % 2))
+        return event ? clEnqueueMarkerWithWaitList(queue, waits, wait, event) : CL_SUCCESS;
+    return real(queue, kernel, dims, offset, global, local, waits, wait, event);
+}
+
+static void lower(const char *name, size_t size, void *value)
+{
+    size_t most = number(name);
+    if (!most || !value)
+        return;
+    if (size == sizeof(cl_ulong) && *(cl_ulong *)value > most)
+        *(cl_ulong *)value = most;
+}
+
+cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t size, void *value, size_t *size_out)
+{
+    cl_int (*real)(cl_device_id, cl_device_info, size_t, void *, size_t *);
+    *(void **)&real = dlsym(RTLD_NEXT, "clGetDeviceInfo");
+    cl_int e = real(device, what, size, value, size_out);
+    if (!e && what == CL_DEVICE_MAX_WORK_GROUP_SIZE)
+        lower("STUB_GROUP", sizeof(cl_ulong), value);
+    if (!e && what == CL_DEVICE_LOCAL_MEM_SIZE)
+        lower("STUB_LOCAL", sizeof(cl_ulong), value);
+    if (!e && what == CL_DEVICE_MAX_MEM_ALLOC_SIZE)
+        lower("STUB_ALLOC", sizeof(cl_ulong), value);
+    if (!e && what == CL_DEVICE_EXTENSIONS && value && size && getenv("STUB_PLAIN"))
+        *(char *)value = 0;
+    return e;
+}
+
+cl_int clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id device, cl_kernel_work_group_info what, size_t size,
+                                void *value, size_t *size_out)
+{
+    cl_int (*real)(cl_kernel, cl_device_id, cl_kernel_work_group_info, size_t, void *, size_t *);
+    *(void **)&real = dlsym(RTLD_NEXT, "clGetKernelWorkGroupInfo");
+    cl_int e = real(kernel, device, what, size, value, size_out);
+    if (!e && what == CL_KERNEL_WORK_GROUP_SIZE)
+        lower("STUB_GROUP", sizeof(cl_ulong), value);
+    return e;
+}
+
+cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host, cl_int *error)
+{
+    cl_mem (*real)(cl_context, cl_mem_flags, size_t, void *, cl_int *);
+    size_t most = number("STUB_ALLOC");
+    *(void **)&real = dlsym(RTLD_NEXT, "clCreateBuffer");
+    if (!most || size <= most)
+        return real(context, flags, size, host, error);
+    if (error)
+        *error = CL_INVALID_BUFFER_SIZE;
+    return NULL;
+}
