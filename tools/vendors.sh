@@ -1,12 +1,12 @@
 #!/bin/sh
 # OpenCL implementations that install from packages, each reachable alone:
 #   sh tools/vendors.sh [setup]          makes ./vendors (ROTE_VENDORS names another folder)
-#   sh tools/vendors.sh run NAME CMD...  runs a command on one of pocl, intel, rusticl
+#   sh tools/vendors.sh run NAME CMD...  runs a command on one of pocl, intel, rusticl, oclgrind
 #   sh tools/vendors.sh each CMD...      runs a command on each in turn
 set -eu
 
 folder=${ROTE_VENDORS:-$(cd "$(dirname "$0")/.." && pwd)/vendors}
-names="pocl intel rusticl"
+names="pocl intel rusticl oclgrind"
 
 # One .icd file naming one library, in a folder of its own and in icd/all.
 icd() {
@@ -26,6 +26,9 @@ system_icd() {
 setup() {
     icd pocl "$(system_icd pocl)"
     icd rusticl "$(system_icd rusticl)"
+    oclgrind=$(dpkg -L oclgrind 2>/dev/null | grep 'rt-icd\.so$') || true
+    [ -n "$oclgrind" ] || { echo "vendors.sh: no Oclgrind; sh tools/packages.sh test installs it" >&2; exit 1; }
+    icd oclgrind "$oclgrind"
     if [ ! -e "$folder/python/ready" ]; then
         python3 -m venv "$folder/python"
         # The last three are the readers that Rote's own files are held against.

@@ -1,0 +1,54 @@
+"""The operator suite at small sizes under Oclgrind, which interprets kernels and reports accesses outside of buffers,
+data races, and reads of what nobody wrote to: no report, with the kernels of CPUs and those of GPUs. And two broken kernels,
+which must be reported. Usage: oclgrind.py OP_SUITE"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def findings(folder, name, **env):
+    """What Oclgrind logged, the suite's exit code, its output."""
+    log = folder / f"{name}.log"
+    done = subprocess.run([sys.argv[1]], capture_output=True, text=True, timeout=1200, env={
+        **os.environ, "OCLGRIND_DATA_RACES": "1", "OCLGRIND_LOG": str(log), "ROTE_CACHE": str(folder / "cache"),
+        "ROTE_TEST_VARIANT": "default", "ROTE_TEST_SMALL": "3000", **env})
+    return log.read_text() if log.exists() else "", done.returncode, done.stdout + done.stderr
+
+
+def broken(folder, file, old, new):
+    kernels = folder / "kernels"
+    shutil.rmtree(kernels, ignore_errors=True)
+    shutil.copytree(ROOT / "cl", kernels)
+    text = (kernels / file).read_text()
+    assert old in text, f"{file} has no '{old}'"
+    (kernels / file).write_text(text.replace(old, new))
+    return str(kernels)
+
+
+def main():
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="rote-test-"))
+    try:
+        for name in ("cpu", "discrete"):
+            log, code, out = findings(folder, name, ROTE_TEST_CLASS=name)
+            assert not log, f"{name}: Oclgrind reports\n{log[:4000]}"
+            assert code == 0 and "Failures: 0" in out, f"{name}: {out[-2000:]}"
+            print(f"  {name}: no finding; {out.count(' cases, ')} operators and variants")
+        kernels = broken(folder, "sgd.cl", "v, m);", "v, m + n);")
+        log, _, _ = findings(folder, "outside", ROTE_KERNELS=kernels, ROTE_TEST_OP="sgd")
+        assert "Invalid write" in log, f"a write outside of a buffer is not reported: {log[:400]}"
+        kernels = broken(folder, "conv2d.cl", "barrier(CLK_LOCAL_MEM_FENCE);", ";")
+        log, _, _ = findings(folder, "race", ROTE_KERNELS=kernels, ROTE_TEST_OP="matmul", ROTE_TEST_CLASS="discrete")
+        assert "data race" in log, f"a missing barrier is not reported: {log[:400]}"
+        print("  broken kernels: reported")
+    except AssertionError as error:
+        sys.exit(str(error))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+main()
