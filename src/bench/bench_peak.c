@@ -3,6 +3,7 @@
 
 #define CHAINS 12
 #define TIMES 4
+#define LONGEST 0.25 /* seconds of a run */
 
 struct rote_peaks {
     struct rote_device *dev;
@@ -27,6 +28,8 @@ static enum rote_status prepare_fma(struct rote_peaks *p)
     p->group = cpu || f->max_work_group < 64 ? 1 : 64;
     snprintf(options, sizeof options, "-DVEC=%d -DCHAINS=%d", p->vec, CHAINS);
     TRY(rt_kernel_new(p->dev, "peak", "peak__fma", options, &p->fma));
+    while (p->group > rt_kernel_max_group(p->fma))
+        p->group /= 2;
     TRY(rt_mem_new(p->dev, (uint64_t)p->items * (uint64_t)p->vec * sizeof(float), "the peak's sums", &p->out));
 out:
     return st;
@@ -45,11 +48,62 @@ static enum rote_status prepare_triad(struct rote_peaks *p)
     p->triad_items = (size_t)((p->n + (uint64_t)span - 1) / (uint64_t)span);
     snprintf(options, sizeof options, "-DVEC=%d -DSPAN=%d", p->vec, span);
     TRY(rt_kernel_new(p->dev, "peak", "peak__triad", options, &p->triad));
+    while (p->group > rt_kernel_max_group(p->triad))
+        p->group /= 2;
     TRY(rt_mem_new(p->dev, bytes, "the triad's a", &p->a));
     TRY(rt_mem_new(p->dev, bytes, "the triad's b", &p->b));
     TRY(rt_mem_new(p->dev, bytes, "the triad's c", &p->c));
     TRY(rt_fill(p->b, 0x3f800000));
     TRY(rt_fill(p->c, 0x3f800000));
+out:
+    return st;
+}
+
+static enum rote_status run_fma(rote_peaks *p)
+{
+    return rt_run(p->fma, 1, &p->items, &p->group, "iffm", p->iterations, 0.5, 1.0, p->out);
+}
+
+static enum rote_status run_triad(rote_peaks *p)
+{
+    size_t group = p->group;
+    return rt_run(p->triad, 1, &p->triad_items, &group, "lfmmm", p->n, 3.0, p->b, p->c, p->a);
+}
+
+/* Seconds of the second of two runs: the first may compile. */
+static enum rote_status time_of(rote_peaks *p, enum rote_status (*run)(rote_peaks *), double *seconds)
+{
+    enum rote_status st = ROTE_OK;
+    for (int i = 0; i < 2; i++) {
+        double began = base_now();
+        TRY(run(p));
+        TRY(rt_finish(p->dev));
+        *seconds = base_now() - began;
+    }
+out:
+    return st;
+}
+
+/* On a device that is slow beyond all expectation a 64th is run first, and then what takes no longer than
+ * LONGEST. */
+static enum rote_status calibrate(rote_peaks *p)
+{
+    enum rote_status st = ROTE_OK;
+    int iterations = p->iterations;
+    uint64_t n = p->n;
+    double seconds;
+    p->iterations = iterations / 64;
+    TRY(time_of(p, run_fma, &seconds));
+    while (p->iterations < iterations && 2 * seconds < LONGEST) {
+        p->iterations *= 2;
+        seconds *= 2;
+    }
+    p->n = n / 64;
+    TRY(time_of(p, run_triad, &seconds));
+    while (p->n < n && 2 * seconds < LONGEST) {
+        p->n *= 2;
+        seconds *= 2;
+    }
 out:
     return st;
 }
@@ -64,6 +118,7 @@ enum rote_status rote_peaks_new(rote_device *device, rote_peaks **out)
     p->dev = device;
     TRY(prepare_fma(p));
     TRY(prepare_triad(p));
+    TRY(calibrate(p));
     *out = p;
     p = NULL;
 out:
@@ -81,17 +136,6 @@ void rote_peaks_free(rote_peaks *p)
     for (size_t i = 0; i < COUNT_OF(mem); i++)
         rt_mem_free(mem[i]);
     base_free(p);
-}
-
-static enum rote_status run_fma(rote_peaks *p)
-{
-    return rt_run(p->fma, 1, &p->items, &p->group, "iffm", p->iterations, 0.5, 1.0, p->out);
-}
-
-static enum rote_status run_triad(rote_peaks *p)
-{
-    size_t group = p->group;
-    return rt_run(p->triad, 1, &p->triad_items, &group, "lfmmm", p->n, 3.0, p->b, p->c, p->a);
 }
 
 enum rote_status rote_peaks_measure(rote_peaks *p)
