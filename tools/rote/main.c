@@ -14,6 +14,7 @@ const struct command commands[] = {
     {"certify", "prove every operator right on a device", cmd_certify},
     {"op", "run one operator on NPY arrays", cmd_op},
     {"devices", "list OpenCL devices", cmd_devices},
+    {"doctor", "find what keeps Rote from running here", cmd_doctor},
     {"tune", "find the fastest variants for a device", cmd_tune},
     {"warm", "compile a network's kernels ahead of time", cmd_warm},
     {"version", "print version", cmd_version},

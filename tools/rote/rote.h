@@ -19,6 +19,7 @@ extern const int command_count;
 int cmd_bench(int argc, char **argv);
 int cmd_certify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
 int cmd_op(int argc, char **argv);
 int cmd_plan(int argc, char **argv);

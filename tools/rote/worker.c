@@ -30,10 +30,9 @@ static int make_pipe(int fd[2])
     return 0;
 }
 
-static int spawn(struct worker *w, const char *device, int to[2], int from[2])
+static int spawn(struct worker *w, char *const argv[], int to[2], int from[2])
 {
     posix_spawn_file_actions_t actions;
-    char *argv[] = {"rote", "worker", "--device", (char *)(device ? device : ""), NULL};
     int e = posix_spawn_file_actions_init(&actions);
     if (e)
         return e;
@@ -50,13 +49,19 @@ static int spawn(struct worker *w, const char *device, int to[2], int from[2])
 
 int worker_start(struct worker *w, const char *device)
 {
+    char *argv[] = {"rote", "worker", "--device", (char *)(device ? device : ""), NULL};
+    return worker_start_as(w, argv);
+}
+
+int worker_start_as(struct worker *w, char *const argv[])
+{
     int to[2] = {-1, -1}, from[2] = {-1, -1}, e = 0;
     signal(SIGPIPE, SIG_IGN); /* writing to a worker that died is an error, not the end */
     *w = (struct worker){.in = -1, .out = -1};
     if (make_pipe(to) || make_pipe(from))
         e = errno;
     if (!e)
-        e = spawn(w, device, to, from);
+        e = spawn(w, argv, to, from);
     if (to[0] >= 0)
         close(to[0]);
     if (from[1] >= 0)
@@ -112,14 +117,16 @@ enum worker_answer worker_receive(struct worker *w, double seconds, char *line, 
     }
 }
 
-void worker_kill(struct worker *w)
+int worker_kill(struct worker *w)
 {
+    int status = 0;
     if (!w->pid)
-        return;
+        return 0;
     close(w->in);
     close(w->out);
     kill(w->pid, SIGKILL);
-    while (waitpid(w->pid, NULL, 0) < 0 && errno == EINTR)
+    while (waitpid(w->pid, &status, 0) < 0 && errno == EINTR)
         ;
     *w = (struct worker){.in = -1, .out = -1};
+    return status;
 }

@@ -17,12 +17,14 @@ struct worker {
 
 /* device: a selector. Returns 0, or -1 with errno. */
 int worker_start(struct worker *w, const char *device);
+/* The same with the program's arguments, argv[0] "rote", in place of `rote worker`'s. */
+int worker_start_as(struct worker *w, char *const argv[]);
 int worker_send(struct worker *w, const char *line);
 enum worker_answer { WORKER_ANSWERED, WORKER_SILENT, WORKER_GONE };
 /* Waits up to `seconds` (0: only looks) for a line. */
 enum worker_answer worker_receive(struct worker *w, double seconds, char *line, size_t cap);
-/* Ends it at once. Without effect where there is none. */
-void worker_kill(struct worker *w);
+/* Ends it at once, and gives how it ended, as waitpid does. Without effect where there is none. */
+int worker_kill(struct worker *w);
 double worker_clock(void);
 
 /* Missing programs of this device are built by as many workers as there are processors; b tells
