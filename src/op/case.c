@@ -160,6 +160,8 @@ enum rote_status op_case_new(const struct op_def *def, const char *words, uint32
     TRY(op_call_parse(&c, words));
     TRY(op_call_infer(&c));
     TRY(op_case_fill(&c, seed, out));
+    if (def->check)
+        TRY(def->check(&c, (const void *const *)out->in));
     for (int i = 0; i < def->sig.n_in; i++)
         if (out->in[i])
             TRY(widen(&c.in[i], out->in[i], &out->wide[i]));
@@ -413,6 +415,9 @@ static enum rote_status check(struct rote_device *dev, const struct op_case *k, 
     r->ran = true;
     TRY(memory_new(dev, c, over, &m));
     TRY(op_memory_bind(&m, inst, &workspace));
+    for (int i = 0; i < c->sig->n_out; i++)
+        rt_record_want(m.out[i], c->sig->out[i].name, want[i],
+                       (uint64_t)call_elements(&c->out[i]) * wide_size(&c->out[i]), tolerance_of(inst->variant, c));
     TRY(run(inst, &m, k, got));
     for (int i = 0; i < c->sig->n_out; i++)
         op_case_compare(c, inst->variant, 1, i, got[i], want[i], r);

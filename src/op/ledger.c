@@ -72,6 +72,12 @@ static double traffic(const struct call *c)
     return rows;
 }
 
+/* A sample's figures are summed over its heads. */
+static double length(const struct call *c)
+{
+    return (double)c->in[0].dim[1];
+}
+
 static const struct op_variant plain = {.name = "plain", .prepare = prepare, .enqueue = enqueue};
 
 const struct op_def op_ledger = {
@@ -83,6 +89,7 @@ const struct op_def op_ledger = {
     .bytes = traffic,
     .variants = (const struct op_variant *const[]){&plain, NULL},
     .fill = fill,
+    .length = length,
     .tolerance = 4,
     .cases = (const char *const[]){"stats=1x1x8 table=1x8 id=1 weight=1 ledger=1x11",
                                    "stats=33x3x8 table=3x8 id=33 weight=33 ledger=65x11 epoch=7 random_heads=2",

@@ -55,6 +55,9 @@ enum rote_status rt_read(struct rt_mem *m, uint64_t offset, void *dst, uint64_t 
 /* Every 32-bit word of m becomes `word`; bytes must be a multiple of 4. */
 enum rote_status rt_fill(struct rt_mem *m, uint32_t word);
 enum rote_status rt_copy(struct rt_mem *dst, uint64_t dst_off, struct rt_mem *src, uint64_t src_off, uint64_t bytes);
+/* For the record (ROTE_RECORD, docs/fuzz.md): what is expected in m as output `port`, float as double, within
+ * tolerance * max(|value|, their rms). */
+void rt_record_want(const struct rt_mem *m, const char *port, const void *want, uint64_t bytes, double tolerance);
 enum rote_status rt_flush(struct rote_device *dev);
 enum rote_status rt_finish(struct rote_device *dev);
 

@@ -381,6 +381,7 @@ enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, 
     dev->opened = base_now();
     TRY(rt_probe(dev));
     TRY(probe_quirks(dev));
+    TRY(rt_record_open(dev));
     *out = dev;
     dev = NULL;
 out:
@@ -416,6 +417,7 @@ void rt_close(struct rote_device *dev)
     rt_programs_free(dev);
     rt_tuning_free(dev->tuning);
     rt_verdicts_free(dev->verdicts);
+    rt_record_close(dev);
     if (dev->queue)
         clReleaseCommandQueue(dev->queue);
     if (dev->context)

@@ -40,6 +40,8 @@ struct rote_device {
     struct rt_event *events;
     size_t n_events, cap_events;
     char label[128];
+    FILE *record; /* NULL: nothing is recorded */
+    unsigned recorded; /* buffers and views so far */
 };
 
 struct rt_mem {
@@ -47,6 +49,7 @@ struct rt_mem {
     struct rt_mem *parent; /* NULL for a buffer of its own */
     int refs;
     uint64_t bytes, offset;
+    unsigned id; /* in the record; 0: it does not know this one */
     bool borrowed; /* a caller's cl_mem: not counted */
     cl_mem mem;
 };
@@ -109,5 +112,24 @@ void rt_programs_free(struct rote_device *dev);
 /* An event to profile a launch with, or NULL when there is no trace. */
 cl_event *rt_trace_event(struct rote_device *dev, const char *kernel);
 void rt_trace_free(struct rote_device *dev);
+
+/* The record (rt_record.c): nothing without ROTE_RECORD. Each call before the OpenCL call that it tells of, but
+ * for reads and new buffers. */
+enum rote_status rt_record_open(struct rote_device *dev);
+void rt_record_close(struct rote_device *dev);
+void rt_record_program(struct rote_device *dev, const struct rt_program *p, const char *kernel, const char *standard,
+                       const char *options, const char *source);
+/* A buffer or a view; `what` NULL: it has no name. */
+void rt_record_buffer(struct rt_mem *m, const char *what);
+/* event: "write", "read" */
+void rt_record_transfer(const struct rt_mem *m, const char *event, uint64_t offset, const void *bytes, uint64_t count);
+void rt_record_fill(const struct rt_mem *m, uint32_t word);
+void rt_record_copy(const struct rt_mem *to, uint64_t to_offset, const struct rt_mem *from, uint64_t from_offset,
+                    uint64_t bytes);
+/* Of a device that records. */
+void rt_record_launch(const struct rt_kernel *k, int dims, const size_t *global, const size_t *local, const char *fmt,
+                      va_list *ap);
+/* Launches that a library made and the record lacks. */
+void rt_record_library(const struct rote_device *dev, const char *call);
 
 #endif

@@ -163,8 +163,13 @@ enum rote_status rt_run(struct rt_kernel *k, int dims, const size_t *global, con
         FAIL(ROTE_EUNSUPPORTED, "a work-group of %zu items, but this device runs the kernel with at most %llu",
              items, (unsigned long long)k->max_group);
     /* a driver that compiles for each size of a group is given one size */
-    bool chosen = local || k->dev->facts.keeps_kernels;
-    TRY_CL(clEnqueueNDRangeKernel, k->dev->queue, k->kernel, (cl_uint)dims, NULL, rounded, chosen ? group : NULL, 0,
+    const size_t *chosen = local || k->dev->facts.keeps_kernels ? group : NULL;
+    if (k->dev->record) {
+        va_start(ap, fmt);
+        rt_record_launch(k, dims, rounded, chosen, fmt, &ap);
+        va_end(ap);
+    }
+    TRY_CL(clEnqueueNDRangeKernel, k->dev->queue, k->kernel, (cl_uint)dims, NULL, rounded, chosen, 0,
            NULL, rt_trace_event(k->dev, k->name));
 out:
     if (st)
@@ -205,6 +210,7 @@ enum rote_status rt_gemm_run(struct rote_device *dev, const struct rt_gemm *g, s
                              struct rt_mem *c, struct rt_mem *temp)
 {
     cl_event *event = rt_trace_event(dev, "clblast_gemm");
+    rt_record_library(dev, "CLBlastSgemmWithTempBuffer");
     CLBlastStatusCode code = CLBlastSgemmWithTempBuffer(
         CLBlastLayoutRowMajor, transposed(g->trans_a), transposed(g->trans_b), g->m, g->n, g->k, g->alpha, a->mem,
         g->offset_a, g->lda, b->mem, g->offset_b, g->ldb, g->beta, c->mem, g->offset_c, g->ldc, &dev->queue, event,

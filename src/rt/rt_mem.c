@@ -41,6 +41,7 @@ enum rote_status rt_mem_new(struct rote_device *dev, uint64_t bytes, const char 
     dev->live += bytes;
     if (dev->live > dev->peak)
         dev->peak = dev->live;
+    rt_record_buffer(m, what);
     *out = m;
     m = NULL;
 out:
@@ -73,6 +74,7 @@ enum rote_status rt_mem_view(struct rt_mem *parent, uint64_t offset, uint64_t by
     TRY_CL_NEW(m->mem, clCreateSubBuffer, parent->mem, CL_MEM_READ_WRITE, CL_BUFFER_CREATE_TYPE_REGION, &region);
     m->parent = parent;
     parent->refs++;
+    rt_record_buffer(m, NULL);
     *out = m;
     m = NULL;
 out:
@@ -106,6 +108,7 @@ enum rote_status rt_write(struct rt_mem *m, uint64_t offset, const void *src, ui
     if (!bytes)
         return ROTE_OK;
     TRY(check_range(m, offset, bytes, "a write"));
+    rt_record_transfer(m, "write", offset, src, bytes);
     TRY_CL(clEnqueueWriteBuffer, m->dev->queue, m->mem, CL_TRUE, (size_t)offset, (size_t)bytes, src, 0, NULL, NULL);
 out:
     return st;
@@ -118,6 +121,7 @@ enum rote_status rt_read(struct rt_mem *m, uint64_t offset, void *dst, uint64_t 
         return ROTE_OK;
     TRY(check_range(m, offset, bytes, "a read"));
     TRY_CL(clEnqueueReadBuffer, m->dev->queue, m->mem, CL_TRUE, (size_t)offset, (size_t)bytes, dst, 0, NULL, NULL);
+    rt_record_transfer(m, "read", offset, dst, bytes);
 out:
     return st;
 }
@@ -126,6 +130,7 @@ enum rote_status rt_fill(struct rt_mem *m, uint32_t word)
 {
     enum rote_status st = ROTE_OK;
     uint64_t bytes = m->bytes / 4 * 4;
+    rt_record_fill(m, word);
     TRY_CL(clEnqueueFillBuffer, m->dev->queue, m->mem, &word, sizeof word, 0, (size_t)bytes, 0, NULL, NULL);
 out:
     return st;
@@ -138,6 +143,7 @@ enum rote_status rt_copy(struct rt_mem *dst, uint64_t dst_off, struct rt_mem *sr
         return ROTE_OK;
     TRY(check_range(dst, dst_off, bytes, "a copy to"));
     TRY(check_range(src, src_off, bytes, "a copy from"));
+    rt_record_copy(dst, dst_off, src, src_off, bytes);
     TRY_CL(clEnqueueCopyBuffer, dst->dev->queue, src->mem, dst->mem, (size_t)src_off, (size_t)dst_off,
            (size_t)bytes, 0, NULL, NULL);
 out:

@@ -291,6 +291,7 @@ enum rote_status rt_program_get(struct rote_device *dev, const char *file, const
         *out = p;
         p->next = dev->programs;
         dev->programs = p;
+        rt_record_program(dev, p, kernel, BUILD_OPTIONS, options, source.text);
         p = NULL;
     }
     if (dev->collecting)
