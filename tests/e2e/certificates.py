@@ -24,8 +24,10 @@ def certified(folder):
         print(f"  stale: {known.relative_to(ROOT)} is of kernels {old['rote']['kernels']}, these are "
               f"{new['rote']['kernels']}; make it anew by\n"
               f"    sh tools/vendors.sh run {NAME} build/rote certify --quick --redact -o docs/certificates/{NAME}.json")
-    elif new["device"]["driver"] == old["device"]["driver"]:
+    elif all(new["device"][key] == old["device"][key] for key in ("id", "driver")):
         check(code == 0, compared)
+    elif code:
+        print(compared)
 
 
 main(certified)
