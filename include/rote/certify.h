@@ -54,13 +54,14 @@ struct rote_case_result {
 /* Stable names, "OPERATOR/VARIANT/WORDS" (as `rote op` takes them), "OPERATOR/gradient/WORDS",
  * "training/NAME", "rate/NAME". *ids is the caller's: rote_free it alone. */
 ROTE_API enum rote_status rote_certify_cases(enum rote_certify_level level, const char ***ids, int *count);
-/* Runs one in this process. An error only for an id that means nothing; what the device does
- * wrong is a verdict. */
+/* Runs one in this process. An error (ROTE_EINVAL, ROTE_ENOTFOUND) only for an id of no known form or
+ * operator; what the device does wrong is a verdict, and so are words that make no call ("failed"). */
 ROTE_API enum rote_status rote_certify_case(rote_device *device, const char *id, struct rote_case_result *out);
 /* A result as a line without a newline, for a pipe; and back. */
 ROTE_API void rote_case_line(const struct rote_case_result *r, char *line, int cap);
 ROTE_API enum rote_status rote_case_parse(const char *line, struct rote_case_result *out);
 
+/* *out is the caller's; the device is not needed afterwards. */
 typedef struct rote_certificate rote_certificate;
 ROTE_API enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_level level,
                                                rote_certificate **out);
@@ -71,8 +72,8 @@ ROTE_API enum rote_status rote_certificate_add(rote_certificate *c, const char *
 ROTE_API enum rote_status rote_certificate_waive(rote_certificate *c, const char *path);
 /* Cases that are bad. */
 ROTE_API int rote_certificate_bad(const rote_certificate *c);
-/* As a table; as JSON; as JUnit XML. redact: without what tells the host (its system and processor
- * count), but for the device. *text is the caller's (rote_free). */
+/* As a table; as JSON; as JUnit XML. redact: without the
+ * host's system and number of processors; the device stays. *text is the caller's (rote_free). */
 ROTE_API enum rote_status rote_certificate_text(const rote_certificate *c, char **text);
 ROTE_API enum rote_status rote_certificate_json(const rote_certificate *c, int redact, char **text);
 ROTE_API enum rote_status rote_certificate_junit(const rote_certificate *c, char **text);

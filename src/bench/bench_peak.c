@@ -84,8 +84,8 @@ out:
     return st;
 }
 
-/* On a device that is slow beyond all expectation a 64th is run first, and then what takes no longer than
- * LONGEST. */
+/* A 64th is run first, and from then on what takes no longer than LONGEST: some devices are slow beyond all
+ * expectation. */
 static enum rote_status calibrate(rote_peaks *p)
 {
     enum rote_status st = ROTE_OK;

@@ -30,10 +30,10 @@ static json_t *device_json(const struct rote_device_info *d)
 {
     return json_pack("{s:s s:s s:s s:s s:s s:s s:s s:I s:I s:I s:I s:I s:b s:b s:b}", "id", d->id, "name", d->name,
                      "vendor", d->vendor, "platform", d->platform, "version", d->version, "driver", d->driver, "type",
-                     d->type, "compute_units", (json_int_t)d->compute_units, "memory_bytes", (json_int_t)d->memory_bytes,
-                     "max_allocation_bytes", (json_int_t)d->max_allocation_bytes, "local_bytes",
-                     (json_int_t)d->local_bytes, "max_work_group", (json_int_t)d->max_work_group, "fp16", d->fp16,
-                     "fp64", d->fp64, "subgroups", d->subgroups);
+                     d->type, "compute_units", (json_int_t)d->compute_units, "memory_bytes",
+                     (json_int_t)d->memory_bytes, "max_allocation_bytes", (json_int_t)d->max_allocation_bytes,
+                     "local_bytes", (json_int_t)d->local_bytes, "max_work_group", (json_int_t)d->max_work_group,
+                     "fp16", d->fp16, "fp64", d->fp64, "subgroups", d->subgroups);
 }
 
 enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_level level, rote_certificate **out)
@@ -45,8 +45,10 @@ enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_lev
     char kernels[RT_HASH], date[16], system[200] = "";
     time_t now = time(NULL);
     struct tm day;
-    if (!device || !out || level < ROTE_CERTIFY_QUICK || level > ROTE_CERTIFY_FULL)
+    if (!device || !out)
         return base_null_argument("rote_certificate_new");
+    if ((unsigned)level >= COUNT_OF(level_words))
+        return base_error(ROTE_EINVAL, "rote_certificate_new: %d is no level; see enum rote_certify_level", (int)level);
     TRY(rote_device_info_get(device, &info));
     TRY(rt_kernels_hash(kernels));
     TRY(base_alloc(&c, 1, sizeof *c));
@@ -386,7 +388,8 @@ static enum rote_status escaped(struct base_buf *b, const char *s)
 {
     enum rote_status st = ROTE_OK;
     for (; *s; s++) {
-        const char *entity = *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
+        const char *entity =
+            *s == '&' ? "&amp;" : *s == '<' ? "&lt;" : *s == '>' ? "&gt;" : *s == '"' ? "&quot;" : NULL;
         bool control = (unsigned char)*s < 32;
         TRY(entity ? base_buf_printf(b, "%s", entity) : base_buf_add(b, control ? " " : s, 1));
     }
@@ -497,7 +500,8 @@ static enum rote_status compare_cases(struct base_buf *b, json_t *x, json_t *y, 
         }
         if (!forward)
             continue;
-        double from = json_number_value(json_object_get(v, "value")), to = json_number_value(json_object_get(w, "value"));
+        double from = json_number_value(json_object_get(v, "value"));
+        double to = json_number_value(json_object_get(w, "value"));
         if (strcmp(text_of(v, "verdict"), text_of(w, "verdict"))) {
             ++*differences;
             TRY(base_buf_printf(b, "%s -> %s: %s%s%s\n", text_of(v, "verdict"), text_of(w, "verdict"), id,
@@ -533,8 +537,8 @@ enum rote_status rote_certificate_compare(const char *a_path, const char *b_path
     my = by_id(y);
     TRY(compare_cases(&b, mx, my, true, differences, &same, &bits));
     TRY(compare_cases(&b, my, mx, false, differences, &same, &bits));
-    TRY(base_buf_printf(&b, "\n%d cases with the same verdict, %d of them with another greatest error; %d differences\n",
-                        same, bits, *differences));
+    TRY(base_buf_printf(&b, "\n%d cases with the same verdict, %d of them with another greatest error; "
+                        "%d differences\n", same, bits, *differences));
     *text = b.text;
     b.text = NULL;
 out:

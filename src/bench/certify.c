@@ -254,7 +254,8 @@ static const char *const training[] = {
 };
 
 /* Losses of the class head, step by step; the learning rate is `lr` times 1 + nudge * 2^-23. */
-static enum rote_status train_losses(struct rote_device *dev, const char *variant, int nudge, double loss[TRAINING_STEPS])
+static enum rote_status train_losses(struct rote_device *dev, const char *variant, int nudge,
+                                     double loss[TRAINING_STEPS])
 {
     enum rote_status st = ROTE_OK;
     struct config c = {0};
@@ -359,19 +360,15 @@ static enum rote_status run_launch(struct rote_device *dev, bool waits, struct r
 {
     enum rote_status st = ROTE_OK;
     struct op_case k;
-    struct op_memory m = {.in = {NULL}};
-    struct op_inst *inst = NULL;
-    struct rt_mem *workspace = NULL;
+    struct op_bound b = {.inst = NULL};
     double least = INFINITY;
     TRY(op_case_new(op_find("relu_fwd"), "x=1x1x1x64", SEED, &k));
-    TRY(op_memory_new(dev, &k.call, &m));
-    TRY(op_inst_new(dev, &k.call, NULL, &inst));
-    TRY(op_memory_load(&m, &k));
-    TRY(op_memory_bind(&m, inst, &workspace));
+    TRY(op_bound_new(dev, &k.call, NULL, &b));
+    TRY(op_memory_load(&b.memory, &k));
     for (int round = 0; round <= RATE_ROUNDS; round++) { /* the first warms up */
         double began = base_now();
         for (int i = 0; i < LAUNCHES; i++) {
-            TRY(op_inst_run(inst));
+            TRY(op_inst_run(b.inst));
             if (waits)
                 TRY(rt_finish(dev));
         }
@@ -382,11 +379,7 @@ static enum rote_status run_launch(struct rote_device *dev, bool waits, struct r
     out->value = 1e6 * least / LAUNCHES;
     snprintf(out->unit, sizeof out->unit, "us");
 out:
-    if (inst)
-        rt_finish(dev);
-    op_inst_free(inst);
-    rt_mem_free(workspace);
-    op_memory_free(&m);
+    op_bound_free(&b);
     op_case_free(&k);
     return st;
 }

@@ -113,9 +113,7 @@ static enum rote_status run_on_device(struct rote_device *dev, const struct call
 {
     enum rote_status st = ROTE_OK;
     struct op_case k = {.call = *b};
-    struct op_memory m = {.in = {NULL}};
-    struct op_inst *inst = NULL;
-    struct rt_mem *workspace = NULL;
+    struct op_bound d = {.inst = NULL};
     for (int i = 0; i < b->sig->n_in; i++) {
         int64_t n = elements(&b->in[i]);
         if (!wide[i] || (b->sig->in[i].flags & PORT_SHAPE_ONLY))
@@ -126,19 +124,13 @@ static enum rote_status run_on_device(struct rote_device *dev, const struct call
         for (int64_t e = 0; b->in[i].dtype == CALL_F32 && e < n; e++)
             ((float *)k.in[i])[e] = (float)((const double *)wide[i])[e];
     }
-    TRY(op_inst_new(dev, b, NULL, &inst));
-    TRY(op_memory_new(dev, b, &m));
-    TRY(op_memory_load(&m, &k));
-    TRY(op_memory_bind(&m, inst, &workspace));
-    TRY(op_inst_run(inst));
+    TRY(op_bound_new(dev, b, NULL, &d));
+    TRY(op_memory_load(&d.memory, &k));
+    TRY(op_inst_run(d.inst));
     for (int i = 0; i < b->sig->n_out; i++)
-        TRY(op_memory_read(&m, b, i, &dx[i]));
+        TRY(op_memory_read(&d.memory, b, i, &dx[i]));
 out:
-    if (inst)
-        rt_finish(dev);
-    op_inst_free(inst);
-    rt_mem_free(workspace);
-    op_memory_free(&m);
+    op_bound_free(&d);
     op_case_free(&k);
     return st;
 }

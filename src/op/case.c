@@ -52,7 +52,7 @@ static bool same_programs(const struct op_inst *a, const struct op_inst *b)
 {
     for (int i = 0; i < OP_MAX_KERNELS; i++)
         if (!a->kernel[i] != !b->kernel[i] ||
-            (a->kernel[i] && rt_kernel_program(a->kernel[i]) != rt_kernel_program(b->kernel[i])))
+            (a->kernel[i] && strcmp(rt_kernel_key(a->kernel[i]), rt_kernel_key(b->kernel[i]))))
             return false;
     return true;
 }
@@ -381,17 +381,37 @@ out:
     return st;
 }
 
-/* The outputs of one run; the caller's (op_outputs_free). */
-static enum rote_status run(struct op_inst *inst, const struct op_memory *m, const struct op_case *k,
-                            void *got[CALL_MAX_PORTS])
+enum rote_status op_bound_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_bound *out)
 {
     enum rote_status st = ROTE_OK;
-    TRY(op_memory_load(m, k));
-    if (inst->workspace)
-        TRY(rt_fill(inst->workspace, POISON));
-    TRY(op_inst_run(inst));
+    *out = (struct op_bound){.inst = NULL};
+    TRY(op_inst_new(dev, c, variant, &out->inst));
+    TRY(op_memory_new(dev, c, &out->memory));
+    TRY(op_memory_bind(&out->memory, out->inst, &out->workspace));
+out:
+    return st;
+}
+
+void op_bound_free(struct op_bound *b)
+{
+    if (b->inst)
+        rt_finish(b->inst->dev);
+    op_inst_free(b->inst);
+    rt_mem_free(b->workspace);
+    op_memory_free(&b->memory);
+    *b = (struct op_bound){.inst = NULL};
+}
+
+/* The outputs of one run; the caller's (op_outputs_free). */
+static enum rote_status run(const struct op_bound *b, const struct op_case *k, void *got[CALL_MAX_PORTS])
+{
+    enum rote_status st = ROTE_OK;
+    TRY(op_memory_load(&b->memory, k));
+    if (b->workspace)
+        TRY(rt_fill(b->workspace, POISON));
+    TRY(op_inst_run(b->inst));
     for (int i = 0; i < k->call.sig->n_out; i++)
-        TRY(op_memory_read(m, &k->call, i, &got[i]));
+        TRY(op_memory_read(&b->memory, &k->call, i, &got[i]));
 out:
     return st;
 }
@@ -401,35 +421,29 @@ static enum rote_status check(struct rote_device *dev, const struct op_case *k, 
 {
     enum rote_status st = ROTE_OK;
     const struct call *c = &k->call;
-    struct op_inst *inst = NULL;
-    struct op_memory m = {.in = {NULL}};
-    struct rt_mem *workspace = NULL;
+    struct op_bound b = {.inst = NULL};
     void *got[CALL_MAX_PORTS] = {NULL}, *again[CALL_MAX_PORTS] = {NULL};
     *r = (struct op_case_result){0};
-    st = op_inst_new(dev, c, variant, &inst);
+    st = op_inst_new(dev, c, variant, &b.inst);
     if (st == ROTE_EUNSUPPORTED) {
         snprintf(r->where, sizeof r->where, "%.150s", rote_error_detail());
         return ROTE_OK;
     }
     TRY(st);
     r->ran = true;
-    TRY(memory_new(dev, c, over, &m));
-    TRY(op_memory_bind(&m, inst, &workspace));
+    TRY(memory_new(dev, c, over, &b.memory));
+    TRY(op_memory_bind(&b.memory, b.inst, &b.workspace));
     for (int i = 0; i < c->sig->n_out; i++)
-        rt_record_want(m.out[i], c->sig->out[i].name, want[i],
-                       (uint64_t)call_elements(&c->out[i]) * wide_size(&c->out[i]), tolerance_of(inst->variant, c));
-    TRY(run(inst, &m, k, got));
+        rt_record_want(b.memory.out[i], c->sig->out[i].name, want[i],
+                       (uint64_t)call_elements(&c->out[i]) * wide_size(&c->out[i]), tolerance_of(b.inst->variant, c));
+    TRY(run(&b, k, got));
     for (int i = 0; i < c->sig->n_out; i++)
-        op_case_compare(c, inst->variant, 1, i, got[i], want[i], r);
-    TRY(run(inst, &m, k, again));
+        op_case_compare(c, b.inst->variant, 1, i, got[i], want[i], r);
+    TRY(run(&b, k, again));
     for (int i = 0; i < c->sig->n_out; i++)
         r->unsteady |= memcmp(got[i], again[i], (size_t)call_elements(&c->out[i]) * wide_size(&c->out[i])) != 0;
 out:
-    if (inst)
-        rt_finish(dev);
-    op_inst_free(inst);
-    rt_mem_free(workspace);
-    op_memory_free(&m);
+    op_bound_free(&b);
     op_outputs_free(got);
     op_outputs_free(again);
     return st;

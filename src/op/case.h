@@ -12,7 +12,7 @@ struct op_case {
 };
 
 struct op_case_result {
-    bool ran;       /* the variant takes this case */
+    bool ran;       /* the variant takes this case; else `where` says why not */
     double error;   /* greatest error over its tolerance: at most 1 passes */
     double ulp;     /* the same in units of 2^-23 max(|reference|, its rms) */
     bool unsteady;  /* a second run on the same data gave other bits */
@@ -52,6 +52,17 @@ enum rote_status op_memory_load(const struct op_memory *m, const struct op_case 
 enum rote_status op_memory_bind(const struct op_memory *m, struct op_inst *inst, struct rt_mem **workspace);
 /* An output as the oracle has it, float as double; the caller's. */
 enum rote_status op_memory_read(const struct op_memory *m, const struct call *c, int port, void **out);
+
+/* An instance with memory of its own, bound to it. */
+struct op_bound {
+    struct op_inst *inst;
+    struct op_memory memory;
+    struct rt_mem *workspace;
+};
+/* The outcome is the caller's (op_bound_free), also when it fails. */
+enum rote_status op_bound_new(struct rote_device *dev, const struct call *c, const char *variant, struct op_bound *out);
+/* Waits for the device first. */
+void op_bound_free(struct op_bound *b);
 
 /* Runs `variant` twice on poisoned outputs and compares every element with `want`. */
 enum rote_status op_case_check(struct rote_device *dev, const struct op_case *k, const char *variant,

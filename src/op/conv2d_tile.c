@@ -59,7 +59,7 @@ struct layout {
 
 /* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it; when that does not go,
  * 8 x 8 items with 4 x 4, then 4 x 4 such items, then no groups. */
-static const int64_t smaller[] = {0, 64, 16, 1};
+static const int64_t smaller[] = {0, 64, 16, 1}; /* by attempt; the first takes what the device has */
 
 static enum rote_status group_layout(const struct op_inst *inst, int64_t columns, int64_t group, bool small,
                                      struct layout *l)
@@ -94,7 +94,7 @@ static enum rote_status layout_of(const struct op_inst *inst, const struct conv2
                                   struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : 256);
+    int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : f->max_work_group < 256 ? 64 : 256);
     if (group > 1)
         return group_layout(inst, g->K, group, attempt > 0, l);
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);

@@ -72,9 +72,7 @@ uint64_t rt_kernel_max_group(const struct rt_kernel *k);
 uint64_t rt_kernel_private_bytes(const struct rt_kernel *k);
 /* Of the source with its includes, options aside. */
 const char *rt_kernel_source_hash(const struct rt_kernel *k);
-/* The same for kernels of one program: one source and options. */
-const void *rt_kernel_program(const struct rt_kernel *k);
-/* All that its binary depends on, as a hash: source, options, device, driver. */
+/* All that its binary depends on, as a hash: source, options, device, driver. Kernels of one program have one key. */
 const char *rt_kernel_key(const struct rt_kernel *k);
 
 /* rt_verdicts.c: whether what has this key gave right results; kept in the cache folder. */

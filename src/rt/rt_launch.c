@@ -87,11 +87,6 @@ void rt_kernel_claim(struct rt_kernel *k)
     k->program->claimed = true;
 }
 
-const void *rt_kernel_program(const struct rt_kernel *k)
-{
-    return k->program;
-}
-
 const char *rt_kernel_key(const struct rt_kernel *k)
 {
     return k->program->key;
@@ -195,8 +190,8 @@ enum rote_status rt_gemm_temp(struct rote_device *dev, const struct rt_gemm *g, 
 {
     size_t n = 0;
     if (dev->facts.max_work_group < CLBLAST_GROUP)
-        return base_error(ROTE_EUNSUPPORTED, "CLBlast wants groups of %d work-items, this device takes %llu", CLBLAST_GROUP,
-                          (unsigned long long)dev->facts.max_work_group);
+        return base_error(ROTE_EUNSUPPORTED, "CLBlast wants groups of %d work-items, this device takes %llu",
+                          CLBLAST_GROUP, (unsigned long long)dev->facts.max_work_group);
     CLBlastStatusCode code = CLBlastSGemmTempBufferSize(
         CLBlastLayoutRowMajor, transposed(g->trans_a), transposed(g->trans_b), g->m, g->n, g->k, g->offset_a,
         g->lda, g->offset_b, g->ldb, g->offset_c, g->ldc, &dev->queue, &n);

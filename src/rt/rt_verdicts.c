@@ -51,7 +51,8 @@ static void read_more(struct rote_device *dev, struct rt_verdicts *t)
     size_t len = 0;
     struct stat s;
     if (path_of(dev, &path) && !stat(path, &s) && s.st_size > t->read && !base_read_file(path, &text, &len)) {
-        for (char *line = text + ((size_t)t->read < len ? (size_t)t->read : len), *end; (end = strchr(line, '\n')); line = end + 1) {
+        char *line = text + ((size_t)t->read < len ? (size_t)t->read : len);
+        for (char *end; (end = strchr(line, '\n')); line = end + 1) {
             char key[RT_HASH], word[8];
             int at = 0;
             *end = 0;
