@@ -104,7 +104,8 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
                                  global float *restrict out, const ulong panels_at, const int block, const int N,
                                  const int H, const int W, const int C, const int P, const int Q, const int K,
                                  const int R, const int S, const int groups, const int mul_h, const int mul_w,
-                                 const int step_h, const int step_w, const int off_h, const int off_w, const int div_h, const int div_w)
+                                 const int step_h, const int step_w, const int off_h, const int off_w,
+                                 const int div_h, const int div_w, const int shares)
 {
     const long rows = (long)P * Q * N, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const int panel_count = (K + KT - 1) / KT;
@@ -113,7 +114,7 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
     LOCAL_SLICES
 #endif
     long tile, end;
-    share_of(row_tiles * panel_count * groups, get_num_groups(0), get_group_id(0), &tile, &end);
+    share_of(row_tiles * panel_count * groups, shares, GROUP_OF(ITEMS), &tile, &end);
     for (; tile < end; tile++) {
         const int g = (int)(tile / (row_tiles * panel_count));
         const long in_group = tile - g * row_tiles * panel_count;

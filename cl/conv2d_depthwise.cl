@@ -56,11 +56,11 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
                                       global float *restrict out, const int NB, const int N, const int H, const int W,
                                       const int C, const int P, const int Q, const int R, const int S, const int mul_h,
                                       const int mul_w, const int step_h, const int step_w, const int off_h,
-                                      const int off_w, const int div_h, const int div_w)
+                                      const int off_w, const int div_h, const int div_w, const int shares)
 {
     const long pixels = (long)P * Q;
     long unit, end;
-    share_of(pixels * ((N + NB - 1) / NB), get_global_size(0), get_global_id(0), &unit, &end);
+    share_of(pixels * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
         global const float *src[TAPS];
         int tap[TAPS];
@@ -94,12 +94,12 @@ kernel void conv2d_filter__depthwise(global const float *restrict x, global cons
                                      const int splits, const int NB, const int N, const int H, const int W,
                                      const int C, const int P, const int Q, const int R, const int S,
                                      const int stride_h, const int stride_w, const int dilation_h,
-                                     const int dilation_w, const int pad_h, const int pad_w)
+                                     const int dilation_w, const int pad_h, const int pad_w, const int shares)
 {
     const int padded = (C + VEC - 1) / VEC * VEC, taps = R * S;
     global float *sums = work + scratch_at + get_global_id(0) * (ulong)((taps + 1) * padded);
     long split, end;
-    share_of(splits, get_global_size(0), get_global_id(0), &split, &end);
+    share_of(splits, shares, get_global_id(0), &split, &end);
     for (; split < end; split++) {
         long first, last;
         share_of((long)P * Q, splits, split, &first, &last);

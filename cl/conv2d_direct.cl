@@ -89,12 +89,12 @@ SINGLE_ITEM_GROUPS
 kernel void conv2d_product__direct(global const float *restrict in, global const float *restrict w,
                                    global float *restrict scratch, global float *restrict out, const int M,
                                    const int C, const int K, const int T, const int MB, const int DB,
-                                   const int copies)
+                                   const int shares, const int copies)
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
     global float *panel = scratch + get_global_id(0) * ((ulong)DB * KT);
     long unit, end;
-    share_of((long)panels * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)panels * blocks, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
         const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB, rows = M - m0 < MB ? M - m0 : MB;
         for (int t = 0; t < T; t++)
@@ -115,13 +115,14 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__direct_transposed(global const float *restrict in, global const float *restrict w,
                                               global float *restrict scratch, global float *restrict out, const int M,
-                                              const int C, const int K, const int Z, const int MB, const int DB)
+                                              const int C, const int K, const int Z, const int MB, const int DB,
+                                              const int shares)
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
     const long filters = (long)Z * K * C;
     global float *panel = scratch + get_global_id(0) * ((ulong)DB * KT);
     long unit, end;
-    share_of((long)panels * blocks * Z, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)panels * blocks * Z, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
         const int k0 = (int)(unit / blocks % panels) * KT, m0 = (int)(unit % blocks) * MB;
         const long z = unit / blocks / panels;
@@ -150,13 +151,13 @@ kernel void conv2d_product__direct_transposed(global const float *restrict in, g
 SINGLE_ITEM_GROUPS
 kernel void conv2d_filter__direct(global const float *restrict x, global const float *restrict dy,
                                   global float *restrict scratch, global float *restrict dw, const int M, const int C,
-                                  const int K, const int T, const int XB)
+                                  const int K, const int T, const int XB, const int shares)
 {
     const int panels = (K + KT - 1) / KT, blocks = (C + XB - 1) / XB;
     global float *panel = scratch + get_global_id(0) * ((ulong)M * (KT + XB)), *columns = panel + (long)M * KT;
     long unit, end;
     int copied = -1;
-    share_of((long)panels * T * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)panels * T * blocks, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
         const int k0 = (int)(unit / blocks / T) * KT, t = (int)(unit / blocks % T), c0 = (int)(unit % blocks) * XB;
         const int channels = C - c0 < XB ? C - c0 : XB;

@@ -31,13 +31,14 @@ kernel void conv2d_filter__tile(global const float *restrict x, global const flo
                                 global float *restrict partial, const int splits, const int chunk_rows, const int N,
                                 const int H, const int W, const int C, const int P, const int Q, const int K,
                                 const int R, const int S, const int groups, const int stride_h, const int stride_w,
-                                const int dilation_h, const int dilation_w, const int pad_h, const int pad_w)
+                                const int dilation_h, const int dilation_w, const int pad_h, const int pad_w,
+                                const int shares)
 {
     const long rows = (long)P * Q * N;
     const int panel_count = (K + KT - 1) / KT;
     const long x_row = (long)C * groups, dy_row = (long)K * groups;
     long unit, unit_end;
-    share_of((long)splits * groups * panel_count, get_global_size(0), get_global_id(0), &unit, &unit_end);
+    share_of((long)splits * groups * panel_count, shares, get_global_id(0), &unit, &unit_end);
     for (; unit < unit_end; unit++) {
         const int panel = (int)(unit % panel_count), g = (int)(unit / panel_count % groups);
         const long split = unit / panel_count / groups;
@@ -105,14 +106,15 @@ kernel void conv2d_filter__tile(global const float *restrict x, global const flo
                                 global float *restrict partial, const int splits, const int chunk_rows, const int N,
                                 const int H, const int W, const int C, const int P, const int Q, const int K,
                                 const int R, const int S, const int groups, const int stride_h, const int stride_w,
-                                const int dilation_h, const int dilation_w, const int pad_h, const int pad_w)
+                                const int dilation_h, const int dilation_w, const int pad_h, const int pad_w,
+                                const int shares)
 {
     const long rows = (long)P * Q * N;
     const int panel_count = (K + KT - 1) / KT, channel_tiles = (C + TILE_ROWS - 1) / TILE_ROWS;
     const long x_row = (long)C * groups, dy_row = (long)K * groups;
     LOCAL_SLICES
     long unit, unit_end;
-    share_of((long)splits * groups * R * S * channel_tiles * panel_count, get_num_groups(0), get_group_id(0), &unit,
+    share_of((long)splits * groups * R * S * channel_tiles * panel_count, shares, GROUP_OF(ITEMS), &unit,
              &unit_end);
     for (; unit < unit_end; unit++) {
         const int k0 = (int)(unit % panel_count) * KT, c0 = (int)(unit / panel_count % channel_tiles) * TILE_ROWS;

@@ -67,12 +67,12 @@ kernel void conv2d_product__thin(global const float *restrict in, global const f
                                  global float *restrict scratch, global float *restrict out, const int N, const int H,
                                  const int W, const int C, const int P, const int Q, const int K, const int R,
                                  const int S, const int mul_h, const int mul_w, const int step_h, const int step_w,
-                                 const int off_h, const int off_w)
+                                 const int off_h, const int off_w, const int shares)
 {
     const int panels = (K + KT - 1) / KT, places = R * S * C;
     global float *panel = scratch + get_global_id(0) * (ulong)(places * KT);
     long unit, end, loaded = -1;
-    share_of((long)P * Q * panels, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)P * Q * panels, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
         const int k0 = (int)(unit / ((long)P * Q)) * KT, pixel = (int)(unit % ((long)P * Q)), left = K - k0;
         if (loaded != k0)
@@ -123,14 +123,15 @@ kernel void conv2d_filter__thin(global const float *restrict x, global const flo
                                 global float *work, global float *partial, const ulong scratch_at, const int splits,
                                 const int N, const int H, const int W, const int C, const int P, const int Q,
                                 const int K, const int R, const int S, const int stride_h, const int stride_w,
-                                const int dilation_h, const int dilation_w, const int pad_h, const int pad_w)
+                                const int dilation_h, const int dilation_w, const int pad_h, const int pad_w,
+                                const int shares)
 {
     const int panels = (K + KT - 1) / KT, places = R * S * C, rounded = (places + MC - 1) / MC * MC;
     global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(N * C + rounded * KT), *sums = zeros + N * C;
     long unit, unit_end;
     for (int i = 0; i < N * C; i++)
         zeros[i] = 0.0f;
-    share_of((long)splits * panels, get_global_size(0), get_global_id(0), &unit, &unit_end);
+    share_of((long)splits * panels, shares, get_global_id(0), &unit, &unit_end);
     for (; unit < unit_end; unit++) {
         const int k0 = (int)(unit % panels) * KT, left = K - k0;
         const long split = unit / panels;

@@ -194,7 +194,7 @@ SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
                                      const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
                                      const int W, const int C, const int P, const int Q, const int K, const int groups,
-                                     const int off_h, const int off_w)
+                                     const int off_h, const int off_w, const int shares)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -206,7 +206,7 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
     global float *V = zeros + ZEROS, *M = V + PLANES * V_plane;
     long unit, end;
     VSTORE((vecf)(0.0f), zeros);
-    share_of((long)groups * tiles * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of((long)groups * tiles * blocks, shares, get_global_id(0), &unit, &end);
     global const float *src[PLANES];
     long mask[PLANES];
     if (unit < end)
@@ -239,13 +239,14 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
 SINGLE_ITEM_GROUPS
 kernel void conv2d_winograd_input(global const float *restrict in, global float *work, const ulong v_at,
                                   const ulong zeros_at, const long V_rows, const int N, const int H, const int W,
-                                  const int C, const int tiles, const int tiles_q, const int off_h, const int off_w)
+                                  const int C, const int tiles, const int tiles_q, const int off_h, const int off_w,
+                                  const int shares)
 {
     const int V_row = (C + VEC - 1) / VEC * VEC;
     global float *zeros = work + zeros_at + get_global_id(0) * ZEROS;
     long row, end;
     VSTORE((vecf)(0.0f), zeros);
-    share_of((long)tiles * N, get_global_size(0), get_global_id(0), &row, &end);
+    share_of((long)tiles * N, shares, get_global_id(0), &row, &end);
     while (row < end) {
         const int n0 = (int)(row % N), tile = (int)(row / N);
         const int rows = N - n0 < end - row ? N - n0 : (int)(end - row);
@@ -263,7 +264,7 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
                                             global float *restrict out, const ulong v_at, const ulong scratch_at,
                                             const long V_rows, const int RB, const int CB, const int N, const int C,
                                             const int P, const int Q, const int K,
-                                            const int transposed)
+                                            const int transposed, const int shares)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -272,7 +273,7 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
     const long V_plane = V_rows * V_row + PLANE_PAD;
     global float *M = work + scratch_at + get_global_id(0) * (ulong)(PLANES * (M_plane + U_plane)), *U = M + PLANES * M_plane;
     long unit, end;
-    share_of(panels * blocks, get_global_size(0), get_global_id(0), &unit, &end);
+    share_of(panels * blocks, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
         const int panel = (int)(unit / blocks);
         const long first = unit % blocks * RB;

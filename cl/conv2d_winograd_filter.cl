@@ -123,7 +123,8 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
                                     global float *restrict partial, global float *restrict work,
                                     const ulong scratch_at, const int splits, const int TB, const int CB,
                                     const int KB, const int N, const int H, const int W, const int C, const int P,
-                                    const int Q, const int K, const int groups, const int off_h, const int off_w)
+                                    const int Q, const int K, const int groups, const int off_h, const int off_w,
+                                    const int shares)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
     const long rows = (long)((P + TILE - 1) / TILE * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
@@ -133,7 +134,7 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
     const long x_row = (long)C * groups, dy_row = (long)K * groups;
     long unit, unit_end;
     VSTORE((vecf)(0.0f), zeros);
-    share_of((long)splits * groups * blocks_c * blocks_k, get_global_size(0), get_global_id(0), &unit, &unit_end);
+    share_of((long)splits * groups * blocks_c * blocks_k, shares, get_global_id(0), &unit, &unit_end);
     for (; unit < unit_end; unit++) {
         const int k0 = (int)(unit % blocks_k) * KB, c0 = (int)(unit / blocks_k % blocks_c) * CB;
         const long outer = unit / blocks_k / blocks_c, split = outer / groups, g = outer % groups;

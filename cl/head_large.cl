@@ -172,11 +172,11 @@ kernel void head_large_fwd__tile(global const float *restrict x, global const fl
                                  global const float *restrict b, global const int *restrict table,
                                  global const int *restrict target, global float *restrict work,
                                  const ulong records_at, const int N, const int D, const int T, const int M,
-                                 const int columns)
+                                 const int columns, const int shares)
 {
     global float *P = work + (ulong)get_global_id(0) * (ulong)(N + D) * KT, *Z = P + (ulong)D * KT;
     long index, end;
-    share_of(all_chunks(table, M, columns), get_global_size(0), get_global_id(0), &index, &end);
+    share_of(all_chunks(table, M, columns), shares, get_global_id(0), &index, &end);
     for (; index < end; index++) {
         const chunk c = chunk_at(table, columns, (int)index);
         const int first = table[8 * c.head], K = table[8 * c.head + 1];
@@ -285,14 +285,14 @@ kernel void head_large_bwd__tile(global const float *restrict x, global const fl
                                  global float *restrict work, global float *restrict dw, global float *restrict db,
                                  const ulong scratch_at, const ulong scratch, const ulong parts_at, const int sends,
                                  const int N, const int mean_over, const int D, const int T, const int M,
-                                 const int columns, const float lambda_scale)
+                                 const int columns, const float lambda_scale, const int shares)
 {
     global float *P = work + scratch_at + (ulong)get_global_id(0) * scratch, *Z = P + (ulong)D * KT;
     global float *F = Z + (ulong)N * KT, *Q = F + (ulong)N * KT;
     global float *dx = work + parts_at + (ulong)get_global_id(0) * (ulong)N * D;
     long index, end;
     int add = 0;
-    share_of(all_chunks(table, M, columns), get_global_size(0), get_global_id(0), &index, &end);
+    share_of(all_chunks(table, M, columns), shares, get_global_id(0), &index, &end);
     for (; index < end; index++) {
         const chunk c = chunk_at(table, columns, (int)index);
         const int m = c.head, first = table[8 * m], K = table[8 * m + 1];

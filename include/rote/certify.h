@@ -61,9 +61,9 @@ ROTE_API enum rote_status rote_certify_case(rote_device *device, const char *id,
 ROTE_API void rote_case_line(const struct rote_case_result *r, char *line, int cap);
 ROTE_API enum rote_status rote_case_parse(const char *line, struct rote_case_result *out);
 
-/* *out is the caller's; the device is not needed afterwards. */
+/* *out is the caller's. By what rote_device_info_get told of the device, which may have been in another process. */
 typedef struct rote_certificate rote_certificate;
-ROTE_API enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_level level,
+ROTE_API enum rote_status rote_certificate_new(const struct rote_device_info *device, enum rote_certify_level level,
                                                rote_certificate **out);
 ROTE_API void rote_certificate_free(rote_certificate *c);
 ROTE_API enum rote_status rote_certificate_add(rote_certificate *c, const char *id, const struct rote_case_result *r);

@@ -36,11 +36,10 @@ static json_t *device_json(const struct rote_device_info *d)
                      "fp16", d->fp16, "fp64", d->fp64, "subgroups", d->subgroups);
 }
 
-enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_level level, rote_certificate **out)
+enum rote_status rote_certificate_new(const struct rote_device_info *device, enum rote_certify_level level, rote_certificate **out)
 {
     enum rote_status st = ROTE_OK;
     rote_certificate *c = NULL;
-    struct rote_device_info info;
     struct utsname u;
     char kernels[RT_HASH], date[16], system[200] = "";
     time_t now = time(NULL);
@@ -49,7 +48,6 @@ enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_lev
         return base_null_argument("rote_certificate_new");
     if ((unsigned)level >= COUNT_OF(level_words))
         return base_error(ROTE_EINVAL, "rote_certificate_new: %d is no level; see enum rote_certify_level", (int)level);
-    TRY(rote_device_info_get(device, &info));
     TRY(rt_kernels_hash(kernels));
     TRY(base_alloc(&c, 1, sizeof *c));
     if (!uname(&u))
@@ -57,7 +55,7 @@ enum rote_status rote_certificate_new(rote_device *device, enum rote_certify_lev
     strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &day));
     c->o = json_pack("{s:s s:{s:s s:s s:s} s:s s:s s:o s:{s:s s:I} s:[]}", "format", FORMAT, "rote", "version",
                      rote_version(), "commit", ROTE_COMMIT, "kernels", kernels, "date", date, "level",
-                     level_words[level], "device", device_json(&info), "host", "system", system, "processors",
+                     level_words[level], "device", device_json(device), "host", "system", system, "processors",
                      (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "cases");
     c->cases = json_object_get(c->o, "cases");
     if (!c->cases)

@@ -61,10 +61,10 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
 {
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                   inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W,
-                  (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
-                  (int)g->off_w, (int)g->div_h, (int)g->div_w);
+                  (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
+                  (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w, (int)l.items);
 }
 
 enum rote_status conv2d_filter_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
@@ -85,10 +85,11 @@ enum rote_status conv2d_filter_depthwise(struct op_inst *inst, const struct conv
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                inst->workspace, l.splits > 1 ? inst->workspace : inst->out[0], (uint64_t)l.partial, (int)l.splits,
                BLOCK, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
-               (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
+               (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w,
+               (int)l.items));
     if (l.splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, g->R * g->S * g->groups));
 out:

@@ -113,9 +113,10 @@ enum rote_status conv2d_product_direct(struct op_inst *inst, const struct conv2d
 {
     struct layout l = layout_of(inst, g, false);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, g->transposed ? "mmmmiiiiii" : "mmmmiiiiiii", inst->in[p.in],
+    return rt_run(inst->kernel[0], 1, &l.items, &one, g->transposed ? "mmmmiiiiiii" : "mmmmiiiiiiii", inst->in[p.in],
                   inst->in[p.filter], inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K,
-                  (int)(g->transposed ? l.m.Z : l.m.T), (int)l.block, (int)l.depth, (int)l.copies);
+                  (int)(g->transposed ? l.m.Z : l.m.T), (int)l.block, (int)l.depth, (int)l.items,
+                  (int)l.copies);
 }
 
 enum rote_status conv2d_filter_direct_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
@@ -129,6 +130,7 @@ enum rote_status conv2d_filter_direct(struct op_inst *inst, const struct conv2d_
 {
     struct layout l = layout_of(inst, g, true);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.channels);
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiii", inst->in[p.in], inst->in[p.filter],
+                  inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.channels,
+                  (int)l.items);
 }

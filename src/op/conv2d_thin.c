@@ -68,10 +68,10 @@ enum rote_status conv2d_product_thin(struct op_inst *inst, const struct conv2d_g
 {
     struct conv2d_tile t = tile_of(inst, g, false);
     size_t items = product_items(inst, g, &t), one = 1;
-    return rt_run(inst->kernel[0], 1, &items, &one, "mmmmiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    return rt_run(inst->kernel[0], 1, &items, &one, "mmmmiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                   inst->workspace, inst->out[0], (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
                   (int)g->K, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
-                  (int)g->off_h, (int)g->off_w);
+                  (int)g->off_h, (int)g->off_w, (int)items);
 }
 
 struct filter_plan {
@@ -108,10 +108,11 @@ enum rote_status conv2d_filter_thin(struct op_inst *inst, const struct conv2d_ge
     enum rote_status st = ROTE_OK;
     struct filter_plan f = filter_plan_of(inst, g);
     size_t one = 1;
-    TRY(rt_run(inst->kernel[0], 1, &f.items, &one, "mmmmliiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    TRY(rt_run(inst->kernel[0], 1, &f.items, &one, "mmmmliiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                inst->workspace, f.splits > 1 ? inst->workspace : inst->out[0], (uint64_t)f.partial, (int)f.splits,
                (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S,
-               (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
+               (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w,
+               (int)f.items));
     if (f.splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], f.splits, places(g) * g->K));
 out:

@@ -203,10 +203,11 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     TRY(rt_run(inst->kernel[2], 1, &zero, &zero_local, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
-    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
+    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
                inst->out[0], panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
-               (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
-               (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w));
+               (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w,
+               (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
+               (int)(items / local)));
 out:
     return st;
 }
@@ -260,10 +261,10 @@ enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_ge
     size_t items = work_items(inst, l, splits * filter_units(g, l), GROUPS_EACH_FILTER), group = (size_t)l->group;
     int64_t n = g->R * g->S * g->C * g->K * g->groups;
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
-    TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
+    TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
                (int)splits, FILTER_CHUNK_ROWS, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
                (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
-               (int)g->step_w, (int)-g->off_h, (int)-g->off_w));
+               (int)g->step_w, (int)-g->off_h, (int)-g->off_w, (int)(items / group)));
     if (splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], splits, n));
 out:

@@ -131,12 +131,13 @@ static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geome
     enum rote_status st = ROTE_OK;
     size_t one = 1;
     uint64_t zeros_at = (uint64_t)l->first, scratch_at = zeros_at + l->items * WINOGRAD_ZEROS;
-    TRY(rt_run(inst->kernel[1], 1, &l->items, &one, "mmllliiiiiiii", inst->in[p.in], inst->workspace, (uint64_t)0,
+    TRY(rt_run(inst->kernel[1], 1, &l->items, &one, "mmllliiiiiiiii", inst->in[p.in], inst->workspace, (uint64_t)0,
                zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->tiles,
-               (int)l->tiles_q, off_h, off_w));
-    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiii", inst->in[p.filter], inst->workspace,
+               (int)l->tiles_q, off_h, off_w, (int)l->items));
+    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiii", inst->in[p.filter], inst->workspace,
                inst->out[0], (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
-               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed));
+               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed,
+               (int)l->items));
 out:
     return st;
 }
@@ -154,9 +155,10 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     size_t one = 1, group[2] = {1, 1};
     TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
                (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, (int)channels));
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
                (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
-               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w));
+               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w,
+               (int)l.items));
 out:
     return st;
 }

@@ -77,10 +77,11 @@ enum rote_status conv2d_filter_winograd(struct op_inst *inst, const struct conv2
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                l.splits > 1 ? inst->workspace : inst->out[0], inst->workspace, (uint64_t)l.partial, (int)l.splits,
                (int)l.depth, (int)l.cb, (int)l.kb, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
-               (int)g->K, (int)g->groups, (int)g->off_h, (int)g->off_w));
+               (int)g->K, (int)g->groups, (int)g->off_h, (int)g->off_w,
+               (int)l.items));
     if (l.splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, 9 * g->C * g->K * g->groups));
 out:

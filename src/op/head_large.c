@@ -143,8 +143,9 @@ static enum rote_status enqueue_fwd(struct op_inst *inst)
     size_t rows[2] = {(size_t)k.M, (size_t)k.N}, items = (size_t)k.items, one = 1;
     TRY(rt_run(inst->kernel[0], 2, rows, NULL, "mmmmiii", in[3], in[4], table, out[2], (int)k.M,
                (int)call_int(c, "split"), (int)call_int(c, "epoch")));
-    TRY(rt_run(inst->kernel[1], 1, &items, &one, "mmmmmmliiiii", in[0], in[1], in[2], table, out[2], inst->workspace,
-               records_at, (int)k.N, (int)k.D, (int)k.T, (int)k.M, (int)k.columns));
+    TRY(rt_run(inst->kernel[1], 1, &items, &one, "mmmmmmliiiiii", in[0], in[1], in[2], table, out[2], inst->workspace,
+               records_at, (int)k.N, (int)k.D, (int)k.T, (int)k.M, (int)k.columns,
+               (int)k.items));
     TRY(rt_run(inst->kernel[2], 2, rows, NULL, "mmmmmmmliii", inst->workspace, table, in[7], out[2], in[5], out[0],
                out[1], records_at, (int)k.N, (int)k.M, (int)k.columns));
 out:
@@ -173,10 +174,10 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     uint64_t scratch_at = (uint64_t)(k.N * k.D), sums_at = scratch_at + (uint64_t)(k.items * k.scratch);
     size_t features = (size_t)scratch_at, local = op_group_1d(inst), items = (size_t)k.items, one = 1;
     TRY(rt_run(inst->kernel[0], 1, &features, &local, "mmii", in[0], inst->workspace, (int)k.N, (int)k.D));
-    TRY(rt_run(inst->kernel[1], 1, &items, &one, "mmmmmmmmmmmllliiiiiiif", in[0], in[1], in[2], in[3], in[4], in[5],
+    TRY(rt_run(inst->kernel[1], 1, &items, &one, "mmmmmmmmmmmllliiiiiiifi", in[0], in[1], in[2], in[3], in[4], in[5],
                in[6], in[7], inst->workspace, out[0], out[1], scratch_at, (uint64_t)k.scratch, sums_at, k.sums > 0,
                (int)k.N, mean_over, (int)k.D, (int)k.T, (int)k.M, (int)k.columns,
-               call_float(&inst->call, "lambda_scale")));
+               call_float(&inst->call, "lambda_scale"), (int)k.items));
     if (k.sums)
         TRY(rt_run(inst->kernel[2], 1, &features, &local, "mmlil", inst->workspace, out[2], sums_at, (int)k.items,
                    (uint64_t)features));

@@ -108,7 +108,8 @@ double rt_opened(const struct rote_device *dev);
  * m struct rt_mem * (NULL allowed), i int32_t, u uint32_t, l uint64_t,
  * f float (passed as double). L: local memory of that many bytes (size_t).
  * local NULL lets the driver choose; global must then be what is meant exactly,
- * otherwise global is rounded up to whole groups (kernels guard). */
+ * otherwise global is rounded up to whole groups (kernels guard). A launch may be cut into several (rt_cut.c), so
+ * that a kernel asks get_global_id, and never how many items or groups were launched. */
 enum rote_status rt_run(struct rt_kernel *k, int dims, const size_t *global, const size_t *local, const char *fmt, ...);
 /* The words under which the following launches appear in the trace. */
 void rt_label(struct rote_device *dev, const char *label);

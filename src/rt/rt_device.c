@@ -379,6 +379,7 @@ enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, 
     TRY_CL(clRetainCommandQueue, q);
     dev->queue = q;
     dev->opened = base_now();
+    TRY(rt_launch_limit(dev));
     TRY(rt_probe(dev));
     TRY(probe_quirks(dev));
     TRY(rt_record_open(dev));

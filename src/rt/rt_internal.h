@@ -35,6 +35,8 @@ struct rote_device {
     struct rt_tuning *tuning; /* NULL: not read yet */
     struct rt_verdicts *verdicts; /* the same */
     double opened; /* base_now() when it was asked for */
+    double launch_seconds; /* no launch should take longer; 0: any may */
+    double unflushed;      /* seconds that launches since the last flush take, where they are limited */
     uint64_t live, peak;
     bool trace;
     struct rt_event *events;
@@ -60,6 +62,7 @@ struct rt_kernel {
     char *name;
     struct rt_program *program;
     uint64_t max_group, private_bytes;
+    double item_seconds; /* of a work-item, beside as many as there are; 0: not measured (rt_cut.c) */
 };
 
 /* The one door for OpenCL calls: rt_fault() makes the n-th fail in tests. */
@@ -112,6 +115,10 @@ void rt_programs_free(struct rote_device *dev);
 /* An event to profile a launch with, or NULL when there is no trace. */
 cl_event *rt_trace_event(struct rote_device *dev, const char *kernel);
 void rt_trace_free(struct rote_device *dev);
+
+/* rt_cut.c: what a launch may take on this device, and a launch cut so that no piece takes longer. */
+enum rote_status rt_launch_limit(struct rote_device *dev);
+enum rote_status rt_enqueue_cut(struct rt_kernel *k, int dims, const size_t *global, const size_t *local);
 
 /* The record (rt_record.c): nothing without ROTE_RECORD. Each call before the OpenCL call that it tells of, but
  * for reads and new buffers. */

@@ -164,8 +164,11 @@ enum rote_status rt_run(struct rt_kernel *k, int dims, const size_t *global, con
         rt_record_launch(k, dims, rounded, chosen, fmt, &ap);
         va_end(ap);
     }
-    TRY_CL(clEnqueueNDRangeKernel, k->dev->queue, k->kernel, (cl_uint)dims, NULL, rounded, chosen, 0,
-           NULL, rt_trace_event(k->dev, k->name));
+    if (k->dev->launch_seconds > 0)
+        TRY(rt_enqueue_cut(k, dims, rounded, chosen));
+    else
+        TRY_CL(clEnqueueNDRangeKernel, k->dev->queue, k->kernel, (cl_uint)dims, NULL, rounded, chosen, 0,
+               NULL, rt_trace_event(k->dev, k->name));
 out:
     if (st)
         base_error_prefix("launching %s", k->name);

@@ -57,6 +57,29 @@ def faults(folder):
     check(any("crashed after 0 cases" in c.get("why", "") for c in cases.values()), out)
 
 
+def all_devices(folder):
+    """A device whose driver dies when it is opened is told, and the next one is certified."""
+    vendors = folder / "icd"
+    vendors.mkdir()
+    here = pathlib.Path(os.environ["OCL_ICD_VENDORS"]).parent
+    for name in ("pocl", "intel"):
+        shutil.copy(here / name / f"{name}.icd", vendors)
+    env = {**STUB, "OCL_ICD_VENDORS": str(vendors)}
+    flags = ("certify", "--quick", "--only", "relu_fwd", "--out", folder / "all.json")
+    out, _ = rote(*flags, "--all", env=env)
+    made = [json.loads(f.read_text()) for f in folder.glob("all.*.json")]
+    check(len(made) == 2 and len({c["device"]["platform"] for c in made}) == 2, out)
+    check(all(c["summary"]["right"] > 4 for c in made), out)
+    for f in folder.glob("all.*.json"):
+        f.unlink()
+    out, error = rote(*flags, "--all", code=1, env={**env, "STUB_OPENING": "Portable"})
+    made = [json.loads(f.read_text()) for f in folder.glob("all.*.json")]
+    check(len(made) == 1 and "Intel" in made[0]["device"]["platform"], f"{out}{error}")
+    check("portable" in error and "ended the process that opened the device" in error, error)
+    _, error = rote(*flags, "--device", "no such", code=1, env=env)
+    check("no OpenCL device matches 'no such'" in error, error)
+
+
 def waivers(folder):
     env = {**STUB, "STUB_SKIP": "maxpool_fwd__plain"}
     waive = folder / "waive"
@@ -100,4 +123,4 @@ def comparison(folder):
     check("--list" in error, error)
 
 
-main(sound, faults, waivers, mutants, comparison)
+main(sound, faults, all_devices, waivers, mutants, comparison)

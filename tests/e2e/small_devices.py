@@ -45,6 +45,25 @@ def training(folder):
     same(folder, "small buffers", {"STUB_ALLOC": str(2 << 20)}, "cnn")
 
 
+def watchdog(folder):
+    """A device that is reset by launches of more than 100 ms, on which a work-item takes 20 us: as a GPU, whose launches
+    are cut, it gives the same bits as one without; uncut launches end the run."""
+    slow = {"STUB_ITEM_NS": "20000", "STUB_WATCHDOG_MS": "100"}
+    for cls in ("integrated", "discrete"):
+        env = {"ROTE_TEST_CLASS": cls, "ROTE_LAUNCH_MS": "100"}
+        want = heads(folder, f"any {cls}", environment(folder, cls, {**env, "ROTE_LAUNCH_MS": "0"}), "cnn")
+        got = heads(folder, f"cut {cls}", environment(folder, cls, {**env, **slow}), "cnn")
+        check(want and got == want, f"{cls}: cut launches gave {got}, whole ones {want}")
+    env = environment(folder, "integrated", {"ROTE_TEST_CLASS": "integrated", **slow})
+    check(heads(folder, "by itself", env, "cnn") == heads(folder, "again", env, "cnn"), "other bits")
+    _, error = rote("train", *COMMON, "--set", "model=cnn", "--out", folder / "whole", "--quiet", code=(1, 3),
+                    env={**env, "ROTE_LAUNCH_MS": "0"})[:2]
+    check("ROTE_LAUNCH_MS" in error, error)
+    _, error = rote("train", *COMMON, "--set", "model=cnn", "--out", folder / "soon", code=(1, 2),
+                    env={"ROTE_LAUNCH_MS": "soon"})[:2]
+    check("'soon'" in error and "milliseconds" in error, error)
+
+
 def too_small(folder):
     """What cannot be had is said before the first step."""
     env = environment(folder, "none", {"STUB_ALLOC": "4096"})
@@ -52,4 +71,4 @@ def too_small(folder):
     check("device gives at most" in error or "largest" in error or "one piece" in error, error)
 
 
-main(operators, training, too_small)
+main(operators, training, watchdog, too_small)

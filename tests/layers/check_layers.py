@@ -1,5 +1,5 @@
 """Fails when an #include points upwards, when OpenCL or CLBlast is included outside src/rt
-and include/rote/opencl.h, when a kernel file names a vendor, when two files share a name
+and include/rote/opencl.h, when a kernel file names a vendor or asks how much was launched, when two files share a name
 they should not, or when the command line reaches past the public API."""
 import pathlib
 import re
@@ -11,6 +11,7 @@ ORDER = ["base", "rt", "ref", "op", "graph", "model", "data", "train", "study", 
 FORBIDDEN = {("ref", "rt"), ("op", "data"), ("graph", "data"), ("model", "data"), ("data", "rt"), ("data", "ref"),
              ("data", "op"), ("data", "graph"), ("data", "model")}
 VENDORS = re.compile(r"\b(amd|nvidia|intel|pocl|mesa|rusticl|radeon|geforce|apple|qualcomm|adreno|mali)\b", re.I)
+LAUNCHED = re.compile(r"get_(global_size|num_groups|group_id)")  # of a part: src/rt/rt_cut.c
 errors = []
 
 
@@ -56,6 +57,8 @@ def main():
         for number, line in enumerate(path.read_text().splitlines(), 1):
             if VENDORS.search(line):
                 errors.append(f"{path.relative_to(ROOT)}:{number}: a kernel file names a vendor")
+            if LAUNCHED.search(line) and path.name != "share.clh":
+                errors.append(f"{path.relative_to(ROOT)}:{number}: a launch may be cut; GROUP_OF is in share.clh")
     for error in errors:
         print(error)
     sys.exit(1 if errors else 0)

@@ -4,7 +4,10 @@
  *   STUB_ONCE=FILE        the fault happens while FILE does not exist, and makes it
  *   STUB_UNSTEADY=KERNEL  every second launch is left out
  *   STUB_GROUP=N          at most N work-items a group;  STUB_LOCAL=BYTES  of local memory
- *   STUB_ALLOC=BYTES      of one buffer;  STUB_PLAIN=1  no extensions */
+ *   STUB_ALLOC=BYTES      of one buffer;  STUB_PLAIN=1  no extensions
+ *   STUB_OPENING=TEXT     making a context on a platform whose name holds TEXT ends the process
+ *   STUB_ITEM_NS=N        a work-item takes N ns, by the events' word;  STUB_WATCHDOG_MS=N: a launch that takes
+ *                         longer resets the device, and all launches fail from then on */
 #define _GNU_SOURCE
 #include <CL/cl.h>
 #include <dlfcn.h>
@@ -40,6 +43,42 @@ static int invalid_group(cl_uint dims, const size_t *local)
     return most && items > most;
 }
 
+#define MOST_TIMED 4096
+static struct {
+    cl_event event;
+    cl_ulong ns;
+} timed[MOST_TIMED]; /* the last ones */
+static size_t n_timed;
+
+static cl_ulong cost(cl_uint dims, const size_t *global)
+{
+    cl_ulong ns = number("STUB_ITEM_NS");
+    for (cl_uint i = 0; i < dims; i++)
+        ns *= global[i];
+    return ns;
+}
+
+static int reset(cl_ulong ns)
+{
+    static int lost;
+    size_t most = number("STUB_WATCHDOG_MS");
+    lost |= most && ns > most * 1000000;
+    return lost;
+}
+
+cl_int clGetEventProfilingInfo(cl_event event, cl_profiling_info what, size_t size, void *value, size_t *size_out)
+{
+    cl_int (*real)(cl_event, cl_profiling_info, size_t, void *, size_t *);
+    *(void **)&real = dlsym(RTLD_NEXT, "clGetEventProfilingInfo");
+    cl_int e = real(event, what, size, value, size_out);
+    for (size_t i = n_timed; !e && i > 0 && i + MOST_TIMED > n_timed; i--)
+        if (timed[(i - 1) % MOST_TIMED].event == event) {
+            *(cl_ulong *)value = what == CL_PROFILING_COMMAND_END ? timed[(i - 1) % MOST_TIMED].ns : 0;
+            break;
+        }
+    return e;
+}
+
 cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint dims, const size_t *offset,
                               const size_t *global, const size_t *local, cl_uint waits, const cl_event *wait,
                               cl_event *event)
@@ -58,7 +97,30 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
         return CL_INVALID_WORK_GROUP_SIZE;
     if (is("STUB_SKIP", name) || (is("STUB_UNSTEADY", name) && launches++ % 2))
         return event ? clEnqueueMarkerWithWaitList(queue, waits, wait, event) : CL_SUCCESS;
-    return real(queue, kernel, dims, offset, global, local, waits, wait, event);
+    if (reset(cost(dims, global)))
+        return CL_OUT_OF_RESOURCES;
+    cl_int e = real(queue, kernel, dims, offset, global, local, waits, wait, event);
+    if (!e && event && number("STUB_ITEM_NS")) {
+        timed[n_timed % MOST_TIMED].event = *event;
+        timed[n_timed++ % MOST_TIMED].ns = cost(dims, global);
+    }
+    return e;
+}
+
+cl_context clCreateContext(const cl_context_properties *properties, cl_uint n, const cl_device_id *device,
+                           void (CL_CALLBACK *notify)(const char *, const void *, size_t, void *), void *user,
+                           cl_int *error)
+{
+    cl_context (*real)(const cl_context_properties *, cl_uint, const cl_device_id *,
+                       void (CL_CALLBACK *)(const char *, const void *, size_t, void *), void *, cl_int *);
+    cl_platform_id platform;
+    char name[256] = "";
+    *(void **)&real = dlsym(RTLD_NEXT, "clCreateContext");
+    clGetDeviceInfo(device[0], CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL);
+    clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    if (getenv("STUB_OPENING") && strstr(name, getenv("STUB_OPENING")))
+        abort();
+    return real(properties, n, device, notify, user, error);
 }
 
 static void lower(const char *name, size_t size, void *value)

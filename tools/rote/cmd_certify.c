@@ -11,6 +11,8 @@
 #include "rote/certify.h"
 #include "worker.h"
 
+#define OPENING_SECONDS 60
+
 static const char usage[] =
     "usage: rote certify [flags]\n"
     "       rote certify --compare A.json B.json\n\n"
@@ -162,34 +164,35 @@ static enum rote_status finish(const struct certify *c, const rote_certificate *
 
 static int certify_device(struct certify *c, const char *selector)
 {
-    struct rote_device_info info;
+    struct rote_device_info *info;
     struct rote_case_result r;
     rote_certificate *certificate = NULL;
-    rote_device *dev = NULL;
+    char why[400];
     const char **id = NULL;
     int count = 0, wanted = 0, done = 0, unwritten = 0;
-    enum rote_status st = rote_device_open(selector, &dev);
-    if (!st)
-        st = rote_device_info_get(dev, &info);
-    if (!st)
-        st = rote_certificate_new(dev, c->level, &certificate);
+    if (!worker_devices(selector, 0, OPENING_SECONDS, &info, why, sizeof why)) { /* a driver may crash at that too */
+        fprintf(stderr, "rote certify: %s%s%s\n", c->all ? selector : "", c->all ? ": " : "", why);
+        return EXIT_FAILED;
+    }
+    enum rote_status st = rote_certificate_new(info, c->level, &certificate);
     if (!st && c->waive)
         st = rote_certificate_waive(certificate, c->waive);
     if (!st)
         st = rote_certify_cases(c->level, &id, &count);
-    rote_device_free(dev); /* what a driver does wrong, it does to the workers */
     for (int i = 0; !st && i < count; i++)
         wanted += contains(c, id[i]);
     if (!st && !wanted) {
+        free(info);
         rote_certificate_free(certificate);
         rote_free((void *)id);
         return cli_usage("certify", "no case's id holds '%s'; --list shows them", c->only);
     }
     if (!st) {
-        snprintf(c->device, sizeof c->device, "%s", info.id);
-        printf("%s, %s, driver %s\n", info.name, info.platform, info.driver);
+        snprintf(c->device, sizeof c->device, "%s", info->id);
+        printf("%s, %s, driver %s\n", info->name, info->platform, info->driver);
         fflush(stdout);
     }
+    free(info);
     double began = worker_clock();
     for (int i = 0; !st && i < count && !c->stopped; i++) {
         if (!contains(c, id[i]))
@@ -216,16 +219,17 @@ static int certify_device(struct certify *c, const char *selector)
 static int certify_all(struct certify *c)
 {
     struct rote_device_info *list = NULL;
-    size_t count = 0;
-    int code = EXIT_DONE;
-    enum rote_status st = rote_device_list(&list, &count);
-    if (st)
-        return cli_fail("certify", st);
-    for (size_t i = 0; i < count && !c->stopped; i++) {
+    char why[400];
+    int code = EXIT_DONE, count = worker_devices(NULL, 1, OPENING_SECONDS, &list, why, sizeof why);
+    for (int i = 0; i < count && !c->stopped; i++) {
         int one = certify_device(c, list[i].id);
         code = one > code ? one : code;
     }
-    rote_free(list);
+    if (!count) {
+        fprintf(stderr, "rote certify: %s\n", why);
+        code = EXIT_FAILED;
+    }
+    free(list);
     return code;
 }
 

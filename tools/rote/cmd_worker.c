@@ -75,19 +75,52 @@ static void certify(rote_device *dev, const char *id)
     puts(text);
 }
 
+static void tell(const struct rote_device_info *info)
+{
+    fputs("device ", stdout);
+    for (size_t i = 0; i < sizeof *info; i++)
+        printf("%02x", ((const unsigned char *)info)[i]);
+    putchar('\n');
+}
+
+/* For worker_devices(). */
+static int tell_devices(const char *selector, int all)
+{
+    struct rote_device_info *list = NULL, one;
+    rote_device *dev = NULL;
+    size_t count = 0;
+    enum rote_status st = all ? rote_device_list(&list, &count) : rote_device_open(selector, &dev);
+    for (size_t i = 0; !st && i < count; i++)
+        tell(&list[i]);
+    if (!st && dev && !(st = rote_device_info_get(dev, &one)))
+        tell(&one);
+    if (st)
+        answer_error("failed");
+    else
+        puts("end");
+    rote_device_free(dev);
+    rote_free(list);
+    return EXIT_DONE;
+}
+
 int cmd_worker(int argc, char **argv)
 {
-    static const struct option options[] = {{"device", 1, 0, 'd'}, {0}};
+    static const struct option options[] = {{"device", 1, 0, 'd'}, {"info", 0, 0, 'i'}, {"list", 0, 0, 'l'}, {0}};
     char line[4096];
     const char *selector = NULL;
     rote_device *dev = NULL;
-    int c;
+    int c, what = 0;
     opterr = 0;
-    while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1)
+    while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         if (c == 'd')
             selector = optarg;
+        else
+            what = c;
+    }
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is for the parent, whose end is ours */
     rote_set_warning_handler(NULL, NULL);
+    if (what)
+        return tell_devices(selector, what == 'l');
     enum rote_status st = rote_device_open(selector, &dev);
     if (st)
         return cli_fail("worker", st);

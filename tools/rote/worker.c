@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -115,6 +116,59 @@ enum worker_answer worker_receive(struct worker *w, double seconds, char *line, 
             return WORKER_GONE;
         w->len += (size_t)n;
     }
+}
+
+static int from_hex(const char *hex, void *out, size_t bytes)
+{
+    unsigned v;
+    for (size_t i = 0; i < bytes; i++, hex += 2) {
+        if (sscanf(hex, "%2x", &v) != 1)
+            return -1;
+        ((unsigned char *)out)[i] = (unsigned char)v;
+    }
+    return 0;
+}
+
+int worker_devices(const char *device, int all, double seconds, struct rote_device_info **out, char *why, size_t cap)
+{
+    char *argv[] = {"rote", "worker", all ? "--list" : "--info", "--device", (char *)(device ? device : ""), NULL};
+    char line[sizeof(struct rote_device_info) * 2 + 64];
+    struct worker w;
+    enum worker_answer a;
+    int count = 0;
+    double end = worker_clock() + seconds, left;
+    *out = NULL;
+    if (worker_start_as(&w, argv)) {
+        snprintf(why, cap, "cannot start a process: %s", strerror(errno));
+        return 0;
+    }
+    for (;;) {
+        do {
+            left = end - worker_clock();
+            a = worker_receive(&w, left > 0 ? left : 0, line, sizeof line);
+        } while (a == WORKER_SILENT && left > 0); /* a signal cuts the waiting short */
+        if (a != WORKER_ANSWERED || strncmp(line, "device ", 7))
+            break;
+        struct rote_device_info *grown = realloc(*out, (size_t)(count + 1) * sizeof **out);
+        if (!grown || (*out = grown, from_hex(line + 7, &grown[count], sizeof *grown)))
+            break;
+        count++;
+    }
+    if (a == WORKER_ANSWERED && !strcmp(line, "end")) {
+        worker_kill(&w);
+        return count;
+    }
+    if (a == WORKER_ANSWERED)
+        snprintf(why, cap, "%s", !strncmp(line, "failed ", 7) ? line + 7 : line);
+    else if (a == WORKER_SILENT)
+        snprintf(why, cap, "the driver does not answer within %.0f s; rote doctor looks closer", seconds);
+    else
+        snprintf(why, cap, "the driver ended the process that %s; rote doctor looks closer",
+                 all ? "listed the devices" : "opened the device");
+    worker_kill(&w);
+    free(*out);
+    *out = NULL;
+    return 0;
 }
 
 int worker_kill(struct worker *w)

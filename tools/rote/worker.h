@@ -17,6 +17,9 @@ struct worker {
 
 /* device: a selector. Returns 0, or -1 with errno. */
 int worker_start(struct worker *w, const char *device);
+/* What a process of its own says of the device that this selector means, which it opens, or with `all` of every one
+ * in the list; *out is the caller's (free). The count, or 0: `why` (its driver may have ended the process). */
+int worker_devices(const char *device, int all, double seconds, struct rote_device_info **out, char *why, size_t cap);
 /* The same with the program's arguments, argv[0] "rote", in place of `rote worker`'s. */
 int worker_start_as(struct worker *w, char *const argv[]);
 int worker_send(struct worker *w, const char *line);
