@@ -51,17 +51,17 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
         out[at + i] = 0.0f;
 }
 
-#define SOURCE(p, q, tap) \
-    source_pixel(p, q, (tap) / S, (tap) % S, mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w, H, W)
+#define SOURCE(p, q, r, s) \
+    source_pixel(p, q, r, s, mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w, H, W)
 
-/* Where this work-item's rows begin in the image, for a tap; outside of it: zeros. Rows that follow
+/* Where this work-item's rows begin in the image, for tap (r, s); outside of it: zeros. Rows that follow
  * each other in a pixel share its place. */
-#define ROWS_AT(tap, any)                                                              \
+#define ROWS_AT(r, s, any)                                                             \
     {                                                                                  \
         long pixel = -1;                                                               \
         UNROLL for (int i = 0; i < OWN_ROWS; i++) {                                    \
             if (ITEMS > 1 || i == 0 || row_n[i] == 0)                                  \
-                pixel = SOURCE(row_p[i], row_q[i], tap);                               \
+                pixel = SOURCE(row_p[i], row_q[i], r, s);                              \
             a[i] = pixel < 0 ? work : in + (pixel * N + row_n[i]) * in_row + (long)g * C; \
             any |= pixel >= 0;                                                         \
         }                                                                              \
@@ -70,26 +70,39 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
 #if ITEMS > 1
 #define ROW_CHANNEL(j) (OWN(j) % (DEPTH / VEC) * VEC)
 
-/* The next tap from `tap` on that any of the tile's few pixels sees in the image. */
+/* Taps are counted, and the tile's first pixel is kept as (p0, q0): quotients take scalar registers of their
+ * own, which some GPUs lack here; so do 64-bit products (the host sees to it that this one is below 2^32). */
+#define NEXT_TAP                              \
+    {                                         \
+        s = s + 1 == S ? 0 : s + 1;           \
+        r += !s;                              \
+        panel_w += (uint)PANEL_ROWS(C) * KT;  \
+    }
+
+/* The next tap from (r, s) on that any of the tile's few pixels sees in the image. */
 #define SKIP_TAPS                                                                  \
-    for (int seen = few_pixels < 0; !seen && tap < R * S;) {                       \
-        for (int i = 0; i <= few_pixels; i++)                                      \
-            seen |= SOURCE((pixel0 + i) / Q, (pixel0 + i) % Q, tap) >= 0;            \
-        tap += !seen;                                                              \
+    for (int seen = few_pixels < 0; !seen && r < R;) {                             \
+        for (int i = 0, p = p0, q = q0; i <= few_pixels; i++) {                    \
+            seen |= SOURCE(p, q, r, s) >= 0;                                       \
+            q = q + 1 == Q ? 0 : q + 1;                                            \
+            p += !q;                                                               \
+        }                                                                          \
+        if (!seen)                                                                 \
+            NEXT_TAP                                                               \
     }
 
 #define LOAD_SLICES                                                                               \
     UNROLL for (int j = 0; j < OWN_ROWS; j++)                                                     \
         next_row[j] = vec_load(a[j] + c0 + ROW_CHANNEL(j), C - c0 - ROW_CHANNEL(j));              \
     UNROLL for (int j = 0; j < OWN_PANEL; j++)                                                    \
-        next_panel[j] = ((global const vecf *)(panel_w + ((long)tap * PANEL_ROWS(C) + c0) * KT))  \
-            [OWN(j) < PANEL_VECTORS ? OWN(j) : 0];
+        next_panel[j] =                                                                           \
+            ((global const vecf *)(panel_w + (long)c0 * KT))[IS_OWN(j, PANEL_VECTORS) ? OWN(j) : 0];
 
 #define STORE_SLICES(at)                                                                          \
     UNROLL for (int j = 0; j < OWN_ROWS; j++) {                                                   \
         float t[VEC];                                                                             \
         VSTORE(next_row[j], t);                                                                   \
-        if (OWN(j) < ROW_VECTORS) {                                                               \
+        if (IS_OWN(j, ROW_VECTORS)) {                                                             \
             UNROLL for (int u = 0; u < VEC; u++)                                                  \
                 row_slice[at][(ROW_CHANNEL(j) + u) * SLICE_ROW + OWN(j) / (DEPTH / VEC)] = t[u];  \
         }                                                                                         \
@@ -130,15 +143,16 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
             UNROLL for (int v = 0; v < NV; v++)
                 acc[i][v] = (vecf)(0.0f);
         }
+        const int at_pixel = (int)(first / N);
 #if ITEMS > 1
-        UNROLL for (int i = 0; i < OWN_ROWS; i++) {
-            const long row = min(first + OWN(i) / (DEPTH / VEC), rows - 1);
-            row_n[i] = (int)(row % N);
-            row_q[i] = (int)(row / N % Q);
-            row_p[i] = (int)(row / N / Q);
+        const uint n0 = (uint)(first - (long)at_pixel * N), last_row = (uint)min((long)TILE_ROWS, rows - first) - 1;
+        UNROLL for (int i = 0; i < OWN_ROWS; i++) { /* past the last row: that one again */
+            const uint row = n0 + min((uint)OWN(i) / (DEPTH / VEC), last_row), pixel = at_pixel + row / (uint)N;
+            row_n[i] = row % (uint)N;
+            row_q[i] = pixel % (uint)Q;
+            row_p[i] = pixel / (uint)Q;
         }
 #else
-        const int at_pixel = (int)(first / N);
         row_n[0] = (int)(first - (long)at_pixel * N);
         row_p[0] = at_pixel / Q;
         row_q[0] = at_pixel - row_p[0] * Q;
@@ -150,18 +164,18 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
         }
 #endif
 #if ITEMS > 1
-        const int pixel0 = (int)(first / N), more_pixels = (int)((min(first + TILE_ROWS, rows) - 1) / N) - pixel0;
+        const int p0 = (uint)at_pixel / (uint)Q, q0 = (uint)at_pixel % (uint)Q, more_pixels = (n0 + last_row) / (uint)N;
         const int few_pixels = more_pixels < 4 ? more_pixels : -1;
         vecf next_row[OWN_ROWS], next_panel[OWN_PANEL];
-        int tap = 0, c0 = 0, at = 0, any = 0;
+        int r = 0, s = 0, c0 = 0, at = 0, any = 0;
         SKIP_TAPS
         barrier(CLK_LOCAL_MEM_FENCE); /* the last tile's slices are done with */
-        if (tap < R * S) {
-            ROWS_AT(tap, any)
+        if (r < R) {
+            ROWS_AT(r, s, any)
             LOAD_SLICES
             STORE_SLICES(0)
         }
-        while (tap < R * S) {
+        while (r < R) {
             for (c0 = DEPTH; c0 < C; c0 += DEPTH) {
                 barrier(CLK_LOCAL_MEM_FENCE);
                 LOAD_SLICES
@@ -171,15 +185,15 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
             }
             barrier(CLK_LOCAL_MEM_FENCE);
             c0 = 0;
-            tap++;
+            NEXT_TAP
             SKIP_TAPS
-            if (tap < R * S) {
-                ROWS_AT(tap, any)
+            if (r < R) {
+                ROWS_AT(r, s, any)
                 LOAD_SLICES
             }
             MULTIPLY_SLICE(at)
             at ^= 1;
-            if (tap < R * S) {
+            if (r < R) {
                 STORE_SLICES(at)
             }
         }
@@ -188,7 +202,7 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
 #else
         for (int tap = 0; tap < R * S; tap++) {
             int any = 0;
-            ROWS_AT(tap, any)
+            ROWS_AT(tap / S, tap % S, any)
             if (!any)
                 continue;
             global const float *b = panel_w + (long)tap * C * KT;

@@ -95,7 +95,7 @@ kernel void conv2d_filter__tile(global const float *restrict x, global const flo
 
 #define STORE_FILTER_SLICES(at)                                                                         \
     UNROLL for (int j = 0; j < OWN_ROWS; j++) {                                                         \
-        if (OWN(j) < ROW_VECTORS)                                                                       \
+        if (IS_OWN(j, ROW_VECTORS))                                                                     \
             *(local vecf *)&row_slice[at][OWN(j) / (TILE_ROWS / VEC) * SLICE_ROW + X_CHANNEL(j)] = next_x[j]; \
     }                                                                                                   \
     STORE_PANEL_SLICE(at, next_dy)

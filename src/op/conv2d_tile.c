@@ -61,14 +61,14 @@ struct layout {
  * 8 x 8 items with 4 x 4, then 4 x 4 such items, then no groups. */
 static const int64_t smaller[] = {0, 64, 16, 1}; /* by attempt; the first takes what the device has */
 
-static enum rote_status group_layout(const struct op_inst *inst, int64_t columns, int64_t group, bool small,
-                                     struct layout *l)
+static enum rote_status group_layout(const struct op_inst *inst, const struct conv2d_geometry *g, int64_t group,
+                                     bool small, struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     int64_t width = op_tuned(inst, "width", 4), depth = op_tuned(inst, "depth", 8), across = 4;
     while (across * across < group)
         across *= 2;
-    int64_t down = group / across, nv = op_tuned(inst, "vectors", small || across * width >= columns ? 1 : 2);
+    int64_t down = group / across, nv = op_tuned(inst, "vectors", small || across * width >= g->K ? 1 : 2);
     l->pt = op_tuned(inst, "rows", small ? 4 : 8);
     l->group = group;
     l->depth = depth;
@@ -84,6 +84,9 @@ static enum rote_status group_layout(const struct op_inst *inst, int64_t columns
     if (bytes > GROUP_LOCAL_BYTES || (uint64_t)bytes > f->local_bytes)
         return base_error(ROTE_EUNSUPPORTED, "tile: %lld bytes of local memory, there are %llu of at most %d",
                           (long long)bytes, (unsigned long long)f->local_bytes, GROUP_LOCAL_BYTES);
+    if (round_up(g->C, depth) * l->kt > UINT32_MAX)
+        return base_error(ROTE_EUNSUPPORTED, "tile: %lld channels are too many for panels of %lld filters",
+                          (long long)g->C, (long long)l->kt);
     snprintf(l->options, sizeof l->options,
              "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d -DGROUP_ROWS=%d -DGROUP_COLUMNS=%d -DDEPTH=%d", (int)width,
              (int)nv, (int)l->pt, (int)l->pt, (int)down, (int)across, (int)depth);
@@ -96,7 +99,7 @@ static enum rote_status layout_of(const struct op_inst *inst, const struct conv2
     const struct rt_facts *f = rt_facts_of(inst->dev);
     int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : f->max_work_group < 256 ? 64 : 256);
     if (group > 1)
-        return group_layout(inst, g->K, group, attempt > 0, l);
+        return group_layout(inst, g, group, attempt > 0, l);
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     *l = (struct layout){.pt = t.pt, .kt = t.kt, .group = 1, .rows = t.pt, .depth = 1};
     snprintf(l->options, sizeof l->options, "%s", t.options);
