@@ -10,6 +10,7 @@
 #define ITEMS_EACH 2       /* work-items for a core of a CPU */
 #define CHUNKS_EACH 4      /* chunks for a work-item, so that heads' short last ones do not leave it idle */
 #define ITEMS_EACH_GPU 16
+#define SMALL_ROWS 4
 #define SUMS_BYTES ((int64_t)64 << 20) /* of the work-items' parts of dx, where w is not larger */
 
 static const struct call_port fwd_in[] = {
@@ -103,7 +104,7 @@ static struct cut cut_of(const struct op_inst *inst)
     struct cut k = {.N = c->in[0].dim[0], .D = c->in[0].dim[1], .T = c->in[1].dim[1]};
     bool sends = call_out(c, "dx") >= 0;
     k.M = c->in[call_in(c, "table")].dim[0];
-    k.tile = conv2d_tile_of(inst, 64, CONV2D_TILE_ROWS);
+    k.tile = *(const struct conv2d_tile *)inst->extra;
     int64_t kt = k.tile.kt, each = f->long_items ? ITEMS_EACH : ITEMS_EACH_GPU, bound = 4 * k.D * k.T;
     k.items = (int64_t)f->compute_units * op_tuned(inst, "items", each);
     if (bound < SUMS_BYTES)
@@ -121,12 +122,32 @@ static struct cut cut_of(const struct op_inst *inst)
     return k;
 }
 
+/* Makes the kernel with the register tile, which stays in inst->extra; of a GPU whose driver says that sums went
+ * to memory, with fewer of them. */
+static enum rote_status tile_kernel(struct op_inst *inst, const char *name)
+{
+    enum rote_status st = ROTE_OK;
+    struct conv2d_tile *tile;
+    TRY(base_alloc(&tile, 1, sizeof *tile));
+    inst->extra = tile;
+    *tile = conv2d_tile_of(inst, 64, CONV2D_TILE_ROWS);
+    TRY(rt_kernel_new(inst->dev, "head_large", name, tile->options, &inst->kernel[1]));
+    if (rt_facts_of(inst->dev)->long_items || !rt_kernel_private_bytes(inst->kernel[1]))
+        goto out;
+    rt_kernel_free(inst->kernel[1]);
+    inst->kernel[1] = NULL;
+    *tile = conv2d_tile_of(inst, 1, SMALL_ROWS);
+    TRY(rt_kernel_new(inst->dev, "head_large", name, tile->options, &inst->kernel[1]));
+out:
+    return st;
+}
+
 static enum rote_status prepare_fwd(struct op_inst *inst)
 {
     enum rote_status st = ROTE_OK;
+    TRY(tile_kernel(inst, "head_large_fwd__tile"));
     struct cut k = cut_of(inst);
     TRY(rt_kernel_new(inst->dev, "head_large", "head_large_target", k.tile.options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "head_large", "head_large_fwd__tile", k.tile.options, &inst->kernel[1]));
     TRY(rt_kernel_new(inst->dev, "head_large", "head_large_merge", k.tile.options, &inst->kernel[2]));
     inst->workspace_bytes = 4 * (uint64_t)(k.items * k.scratch + k.chunks * k.N * 8);
 out:
@@ -155,9 +176,9 @@ out:
 static enum rote_status prepare_bwd(struct op_inst *inst)
 {
     enum rote_status st = ROTE_OK;
+    TRY(tile_kernel(inst, "head_large_bwd__tile"));
     struct cut k = cut_of(inst);
     TRY(rt_kernel_new(inst->dev, "head_large", "head_large_transpose", k.tile.options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "head_large", "head_large_bwd__tile", k.tile.options, &inst->kernel[1]));
     if (k.sums)
         TRY(rt_kernel_new(inst->dev, "head_large", "head_large_reduce", k.tile.options, &inst->kernel[2]));
     inst->workspace_bytes = 4 * (uint64_t)(k.N * k.D + k.items * k.scratch + k.sums);
