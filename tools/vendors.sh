@@ -7,6 +7,8 @@ set -eu
 
 folder=${ROTE_VENDORS:-$(cd "$(dirname "$0")/.." && pwd)/vendors}
 names="pocl intel rusticl oclgrind"
+# All but the first two are what Rote's own files and figures are held against.
+python="intel-opencl-rt intel-cmplr-lib-rt tensorboard safetensors numpy scipy scikit-learn"
 
 # One .icd file naming one library, in a folder of its own and in icd/all.
 icd() {
@@ -29,12 +31,11 @@ setup() {
     oclgrind=$(dpkg -L oclgrind 2>/dev/null | grep 'rt-icd\.so$') || true
     [ -n "$oclgrind" ] || { echo "vendors.sh: no Oclgrind; sh tools/packages.sh test installs it" >&2; exit 1; }
     icd oclgrind "$oclgrind"
-    if [ ! -e "$folder/python/ready" ]; then
+    if [ "$(cat "$folder/python/ready" 2>/dev/null)" != "$python" ]; then
         python3 -m venv "$folder/python"
-        # The last three are the readers that Rote's own files are held against.
-        "$folder/python/bin/pip" install --quiet --disable-pip-version-check intel-opencl-rt intel-cmplr-lib-rt \
-            tensorboard safetensors numpy
-        touch "$folder/python/ready"
+        # shellcheck disable=SC2086 # a list of names
+        "$folder/python/bin/pip" install --quiet --disable-pip-version-check $python
+        echo "$python" >"$folder/python/ready"
     fi
     [ -e "$folder/python/lib/libintelocl.so" ] || { echo "vendors.sh: libintelocl.so is not in the package" >&2; exit 1; }
     icd intel "$folder/python/lib/libintelocl.so"
