@@ -5,6 +5,7 @@ cd "$(dirname "$0")/.."
 
 sh tools/packages.sh test
 sh tools/vendors.sh setup
+sh tools/offline.sh setup
 jobs=$(nproc)
 
 cmake -S . -B build-check -DROTE_TESTS=ON -DROTE_WERROR=ON -DCMAKE_C_COMPILER=gcc

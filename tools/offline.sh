@@ -1,5 +1,5 @@
 #!/bin/sh
-# Compiles the kernels that the GPU classes ship, by compilers of three vendors, without a GPU:
+# Compiles every kernel that GPUs get, by compilers of three vendors, without a GPU (docs/offline.md):
 #   sh tools/offline.sh setup            unpacks the compilers into ./vendors/offline
 #   sh tools/offline.sh [run] [ARG...]   tools/offline.py with them; ARGs are its own
 # Packages are downloaded and unpacked, not installed: libclc excludes Mesa's OpenCL as an installed
