@@ -126,7 +126,18 @@ struct rote_report {
 /* Of the last evaluation; ROTE_EINVAL before the first. */
 ROTE_API enum rote_status rote_run_report(const rote_run *run, struct rote_report *out);
 ROTE_API enum rote_status rote_run_head_report(const rote_run *run, int head, struct rote_head_report *out);
-/* The same as JSON; *text is the caller's (rote_free). */
+/* How well measures of the ledger find the samples that data.canaries gave a wrong label, among those visited.
+ * auroc: that a canary ranks above another sample; auprc: average precision, which for a measure that knows
+ * nothing is the canaries' share. */
+#define ROTE_CANARY_MEASURES 9
+struct rote_canary_measure {
+    char name[16]; /* docs/train.md */
+    double auroc, auprc;
+};
+/* *planted 0: there are none, and *out stays as it is. */
+ROTE_API enum rote_status rote_run_canaries(const rote_run *run, struct rote_canary_measure out[ROTE_CANARY_MEASURES],
+                                            int64_t *planted);
+/* All of it as JSON; *text is the caller's (rote_free). */
 ROTE_API enum rote_status rote_run_report_json(const rote_run *run, char **text);
 
 /* The plan of a training step: nodes, variants, layouts, memory. */

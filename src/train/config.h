@@ -44,7 +44,7 @@ struct config_data {
     char *train_images, *train_labels, *test_images, *test_labels; /* idx, npy; NULL: usual names */
     enum config_layout layout;                                     /* npy with 4 dimensions */
     int subset;                                                    /* first training samples; 0: all */
-    double label_noise;
+    double label_noise, canaries;
     int classes; /* 0: what the data have */
     int channels, height, width, train_count, test_count; /* synthetic */
 };
@@ -121,6 +121,7 @@ struct config {
     double ema; /* decay; 0: none */
     int checkpoint_every, log_every; /* steps */
     int rla_subset;
+    bool ledger_csv;
     struct config_control control;
     char *out; /* NULL: a new folder under runs/ */
     /* No key: the file that heads and layers with a line were read from. */

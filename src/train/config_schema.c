@@ -34,6 +34,7 @@ static const cyaml_schema_field_t data_fields[] = {
     ENUM(config_data, kind, data_kinds), TEXT(config_data, path),         TEXT(config_data, train_images),
     TEXT(config_data, train_labels),     TEXT(config_data, test_images),  TEXT(config_data, test_labels),
     ENUM(config_data, layout, layouts),  INT(config_data, subset),        REAL(config_data, label_noise),
+    REAL(config_data, canaries),
     INT(config_data, classes),           INT(config_data, channels),      INT(config_data, height),
     INT(config_data, width),             INT(config_data, train_count),   INT(config_data, test_count),
     CYAML_FIELD_END,
@@ -115,6 +116,7 @@ static const cyaml_schema_field_t config_fields[] = {
     INT(config, checkpoint_every),
     INT(config, log_every),
     INT(config, rla_subset),
+    BOOL(config, ledger_csv),
     MAP(control, control_fields),
     TEXT(config, out),
     CYAML_FIELD_END,
@@ -127,6 +129,7 @@ static const cyaml_schema_field_t config_fields[] = {
 static const struct schema_bound bounds[] = {
     {"data.subset", 0, COUNT_MAX, false, false},
     {"data.label_noise", 0, 1, false, false},
+    {"data.canaries", 0, 0.5, false, false},
     {"data.classes", 0, 1000000, false, false},
     {"data.channels", 1, 65536, false, false},
     {"data.height", 1, 65536, false, false},

@@ -240,6 +240,12 @@ enum rote_status rote_run_head_report(const rote_run *run, int head, struct rote
     return run && out ? train_head_report(run, head, out) : base_null_argument("rote_run_head_report");
 }
 
+enum rote_status rote_run_canaries(const rote_run *run, struct rote_canary_measure out[ROTE_CANARY_MEASURES],
+                                   int64_t *planted)
+{
+    return run && out && planted ? ledger_canaries(run, out, planted) : base_null_argument("rote_run_canaries");
+}
+
 enum rote_status rote_run_report_json(const rote_run *run, char **text)
 {
     struct base_buf b = {0};

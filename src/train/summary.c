@@ -1,10 +1,9 @@
-/* The figures of a run in one object: summary.json, `rote eval --json`; and the ledger. */
+/* The figures of a run in one object: summary.json, `rote eval --json`. */
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/npy.h"
 #include "train/train_internal.h"
 
 static void set_number(json_t *o, const char *key, double v)
@@ -38,6 +37,26 @@ static json_t *head_json(const struct rote_head_report *h)
     return o;
 }
 
+static enum rote_status add_canaries(const struct rote_run *t, json_t *o)
+{
+    enum rote_status st = ROTE_OK;
+    struct rote_canary_measure m[ROTE_CANARY_MEASURES];
+    int64_t planted;
+    TRY(ledger_canaries(t, m, &planted));
+    if (!planted)
+        goto out;
+    json_t *measures = json_object();
+    for (int i = 0; i < ROTE_CANARY_MEASURES; i++) {
+        json_t *one = json_object();
+        set_number(one, "auroc", m[i].auroc);
+        set_number(one, "auprc", m[i].auprc);
+        json_object_set_new(measures, m[i].name, one);
+    }
+    json_object_set_new(o, "canaries", json_pack("{s:I s:o}", "planted", (json_int_t)planted, "measures", measures));
+out:
+    return st;
+}
+
 enum rote_status train_report_json(const struct rote_run *t, struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
@@ -69,6 +88,8 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
         json_array_append_new(heads, head_json(&h));
     }
     json_object_set(o, "heads", heads);
+    if (t->canary && r.epoch > 0)
+        TRY(add_canaries(t, o));
     text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     if (!text)
         FAIL(ROTE_ENOMEM, "no memory for the summary");
@@ -80,22 +101,6 @@ out:
     return st;
 }
 
-static enum rote_status write_ledger(struct rote_run *t)
-{
-    enum rote_status st = ROTE_OK;
-    int64_t dim[2] = {t->data->train.count, MODEL_LEDGER};
-    float *ledger = NULL;
-    char *path = NULL;
-    TRY(base_alloc(&ledger, (size_t)(dim[0] * dim[1]), sizeof *ledger));
-    TRY(rt_read(t->ledger, 0, ledger, (uint64_t)(dim[0] * dim[1]) * sizeof *ledger));
-    TRY(base_sprintf(&path, "%s/ledger.npy", t->folder));
-    TRY(npy_write(path, ROTE_F32, 2, dim, ledger));
-out:
-    base_free(ledger);
-    base_free(path);
-    return st;
-}
-
 enum rote_status summary_write(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
@@ -104,7 +109,7 @@ enum rote_status summary_write(struct rote_run *t)
     TRY(train_report_json(t, &text));
     TRY(base_sprintf(&path, "%s/summary.json", t->folder));
     TRY(base_write_file_atomic(path, text.text, text.len));
-    TRY(write_ledger(t));
+    TRY(ledger_write(t));
 out:
     base_buf_free(&text);
     base_free(path);

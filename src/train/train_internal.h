@@ -34,6 +34,7 @@ struct rote_run {
     struct config cfg;
     struct rote_device *dev;
     struct data_set *data;
+    uint8_t *canary; /* of each training sample: 1, it was given a wrong label on purpose; NULL without any */
     struct train_net net, control; /* control.m is NULL without one */
     struct train_data mem;
     struct rt_mem *ledger;
@@ -116,6 +117,12 @@ enum rote_status runlog_epoch(struct rote_run *t);
 enum rote_status runlog_offsets(struct rote_run *t, struct runlog_offsets *out); /* flushed and synced */
 
 /* summary.c */
-enum rote_status summary_write(struct rote_run *t); /* summary.json and ledger.npy */
+enum rote_status summary_write(struct rote_run *t); /* summary.json and the ledger */
+
+/* ledger.c: ledger.npy; ledger.csv and canaries.npy where the configuration has them */
+enum rote_status ledger_write(const struct rote_run *t);
+/* How well each measure finds the canaries; *planted 0: there are none, and *out is as it was. */
+enum rote_status ledger_canaries(const struct rote_run *t, struct rote_canary_measure out[ROTE_CANARY_MEASURES],
+                                 int64_t *planted);
 
 #endif

@@ -22,18 +22,28 @@ static enum rote_status load_data(struct rote_run *t)
     return data_load(&o, &t->data);
 }
 
-/* A share of the training labels becomes one of the other classes. */
-static void add_noise(struct rote_run *t)
+/* A share of the training labels becomes one of the other classes; of canaries it is known which. The noise does not
+ * depend on whether there are canaries. */
+static enum rote_status add_noise(struct rote_run *t)
 {
+    enum rote_status st = ROTE_OK;
+    const struct config_data *c = &t->cfg.data;
     uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.noise);
     struct data_split *s = &t->data->train;
-    for (int64_t i = 0; i < s->count && t->cfg.data.label_noise > 0; i++) {
+    if (c->canaries > 0)
+        TRY(base_alloc(&t->canary, (size_t)s->count, 1));
+    for (int64_t i = 0; i < s->count && (c->label_noise > 0 || t->canary); i++) {
         struct philox r = philox4x32((uint32_t)i, 0, STREAM_NOISE, 0, (uint32_t)seed, (uint32_t)(seed >> 32));
-        if ((r.v[0] + 0.5) / 4294967296.0 >= t->cfg.data.label_noise)
+        bool canary = t->canary && (r.v[2] + 0.5) / 4294967296.0 < c->canaries;
+        if (!canary && (r.v[0] + 0.5) / 4294967296.0 >= c->label_noise)
             continue;
         uint32_t other = (uint32_t)(((uint64_t)r.v[1] * (uint64_t)(t->data->classes - 1)) >> 32);
         s->labels[i] = (s->labels[i] + 1 + (int32_t)other) % t->data->classes;
+        if (canary)
+            t->canary[i] = 1;
     }
+out:
+    return st;
 }
 
 static enum rote_status prepare_data(struct rote_run *t)
@@ -44,7 +54,7 @@ static enum rote_status prepare_data(struct rote_run *t)
         TRY(load_data(t));
     if (c->data.subset)
         TRY(data_take(&t->data->train, c->data.subset));
-    add_noise(t);
+    TRY(add_noise(t));
     if (t->data->train.count < c->batch)
         FAIL(ROTE_ECONFIG, "batch %d is larger than the %lld training samples; choose a smaller one", c->batch,
              (long long)t->data->train.count);
@@ -272,6 +282,7 @@ void train_free(struct rote_run *t)
     for (int i = 0; i < t->n_items; i++)
         rt_mem_free(*t->item[i].mem);
     data_free(t->data);
+    base_free(t->canary);
     base_free(t->folder);
     base_free(t->device_id);
     config_free(&t->cfg);

@@ -17,6 +17,8 @@ static const char usage[] =
     "configuration: cnn on Fashion-MNIST with one class head and one random head.\n\n"
     "  --set KEY=VALUE    overrides a key of the configuration (docs/config.md); repeatable\n"
     "  --memory SIZE      device memory for the run, 512M or 2G: memory.limit\n"
+    "  --canaries F       plants wrong labels in this share of the training samples, and tells how\n"
+    "                     well each measure of the ledger finds them: data.canaries\n"
     "  --device D         index, part of the name, cpu or gpu (see rote devices)\n"
     "  --out DIR          the run folder; default a new one under runs/\n"
     "  --resume RUN       goes on from the folder's newest checkpoint\n"
@@ -29,13 +31,14 @@ static const char usage[] =
     "interrupted, 2 usage, 3 device lost.\n";
 
 struct arguments {
-    const char *config, *device, *memory, *out, *resume, *checkpoint, *trace;
+    const char *config, *device, *memory, *canaries, *out, *resume, *checkpoint, *trace;
     int json, quiet, n_set;
     const char *set[256];
 };
 
 static const struct option options[] = {
     {"set", 1, 0, 's'},    {"memory", 1, 0, 'm'},     {"device", 1, 0, 'd'}, {"out", 1, 0, 'o'},
+    {"canaries", 1, 0, 'k'},
     {"resume", 1, 0, 'r'}, {"checkpoint", 1, 0, 'c'}, {"trace", 1, 0, 't'},  {"json", 0, 0, 'j'},
     {"quiet", 0, 0, 'q'},  {"help", 0, 0, 'h'},       {0}};
 
@@ -45,8 +48,9 @@ static int parse(int argc, char **argv, struct arguments *a)
     int c;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
-        const char **text = c == 'd' ? &a->device : c == 'm' ? &a->memory : c == 'o' ? &a->out
-                          : c == 'r' ? &a->resume : c == 'c' ? &a->checkpoint : c == 't' ? &a->trace : NULL;
+        const char **text = c == 'd' ? &a->device : c == 'm' ? &a->memory : c == 'k' ? &a->canaries
+                          : c == 'o' ? &a->out : c == 'r' ? &a->resume : c == 'c' ? &a->checkpoint
+                          : c == 't' ? &a->trace : NULL;
         if (text)
             *text = optarg;
         else if (c == 's' && a->n_set < 256)
@@ -66,7 +70,7 @@ static int parse(int argc, char **argv, struct arguments *a)
         a->config = argv[optind++];
     if (optind < argc)
         return cli_usage("train", "unexpected argument '%s'", argv[optind]);
-    if (a->resume && (a->config || a->n_set || a->out || a->memory))
+    if (a->resume && (a->config || a->n_set || a->out || a->memory || a->canaries))
         return cli_usage("train", "--resume goes on with the run's own configuration and folder");
     if (a->checkpoint && !a->resume)
         return cli_usage("train", "--checkpoint needs --resume RUN");
@@ -135,10 +139,10 @@ static int train(const struct arguments *a, const rote_config *config, const cha
     return code;
 }
 
-static enum rote_status set_memory(rote_config *config, const char *size)
+static enum rote_status set(rote_config *config, const char *key, const char *value)
 {
-    char assignment[64];
-    snprintf(assignment, sizeof assignment, "memory.limit=%.40s", size);
+    char assignment[80];
+    snprintf(assignment, sizeof assignment, "%s=%.40s", key, value);
     return rote_config_set(config, assignment);
 }
 
@@ -156,7 +160,9 @@ int cmd_train(int argc, char **argv)
     for (int i = 0; !st && i < a.n_set; i++)
         st = rote_config_set(config, a.set[i]);
     if (!st && a.memory)
-        st = set_memory(config, a.memory);
+        st = set(config, "memory.limit", a.memory);
+    if (!st && a.canaries)
+        st = set(config, "data.canaries", a.canaries);
     if (!st && a.device && !a.resume)
         st = rote_config_set_device(config, a.device);
     if (!st && !a.resume)

@@ -30,6 +30,19 @@ static void heads(const rote_run *run, int n)
     }
 }
 
+static enum rote_status canaries(const rote_run *run)
+{
+    struct rote_canary_measure m[ROTE_CANARY_MEASURES];
+    int64_t planted;
+    enum rote_status st = rote_run_canaries(run, m, &planted);
+    if (st || !planted)
+        return st;
+    printf("\n%lld canaries, found by %-10s %9s %9s\n", (long long)planted, "", "AUROC", "AUPRC");
+    for (int i = 0; i < ROTE_CANARY_MEASURES; i++)
+        printf("  %-32s %9.3f %9.3f\n", m[i].name, m[i].auroc, m[i].auprc);
+    return ROTE_OK;
+}
+
 enum rote_status cli_print_report(const rote_run *run)
 {
     struct rote_report r;
@@ -60,6 +73,8 @@ enum rote_status cli_print_report(const rote_run *run)
     }
     if (random)
         heads(run, r.n_heads);
+    if ((st = canaries(run)))
+        return st;
     if (r.training_seconds > 0)
         printf("\ninstrument: %.1f s, %.1f%% of the training steps' %.1f s\n", r.instrument_seconds,
                100 * r.instrument_seconds / r.training_seconds, r.training_seconds);
