@@ -335,8 +335,8 @@ def markdown(rows, archs, count):
         out += table(["", "registers", "spills", "scratch", "local", "waves", "hot", "slice", "B"],
                      [[a, r["registers"], spills_of(r), r["scratch"], r["local"], r["waves"], *shares_of(r)]
                       for a in archs for r in [kernels.get((kernel, options, a))] if r])
-    out += ["All others: registers / waves, s bytes of scratch memory, l of local memory, + scalars kept in "
-            "lanes, spills where there are any:", ""]
+    out += ["All others: registers / waves; where there are any, s bytes of scratch and l of local memory, + scalars\n"
+            "kept in lanes, spills:", ""]
     out += table(["kernel", "options", *archs],
                  [[k, short(o), *(cell(kernels.get((k, o, a))) for a in archs)] for k, o in names
                   if not TILE.search(k)])
@@ -371,6 +371,8 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, help="write the table there too")
     parser.add_argument("--markdown", type=pathlib.Path, help="write tables between the marks of that file")
     a = parser.parse_args()
+    if not a.programs.exists():
+        sys.exit(f"offline.py: no {a.programs}: configure with -DROTE_TESTS=ON and build, or name it by --programs")
     archs = a.arch.split(",") if a.arch else QUICK if a.quick else ARCHS
     with tempfile.TemporaryDirectory(prefix="rote-offline-") as temp:
         temp = pathlib.Path(temp)
