@@ -76,18 +76,23 @@ static uint32_t native_float(cl_uint native)
     return width == 4 || width == 8 || width == 16 ? (uint32_t)width : native ? native : 1;
 }
 
-/* "22.3.6" against "22.10": by its numbers, in order. */
-static int compare_versions(const char *a, const char *b)
+/* By as many numbers as the bound has: "22.3.6" is at "22.3", and before "22.10". */
+static int compare_version(const char *version, const char *bound)
 {
     for (;;) {
-        a += strcspn(a, "0123456789");
-        b += strcspn(b, "0123456789");
-        if (!*a || !*b)
-            return (*a != 0) - (*b != 0);
-        unsigned long x = strtoul(a, (char **)&a, 10), y = strtoul(b, (char **)&b, 10);
+        bound += strcspn(bound, "0123456789");
+        version += strcspn(version, "0123456789");
+        if (!*bound)
+            return 0;
+        unsigned long x = strtoul(version, (char **)&version, 10), y = strtoul(bound, (char **)&bound, 10);
         if (x != y)
             return x < y ? -1 : 1;
     }
+}
+
+bool rt_driver_between(const char *driver, const char *first, const char *last)
+{
+    return compare_version(driver, first) >= 0 && compare_version(driver, last) <= 0;
 }
 
 static enum rote_status rt_probe_loops(struct rote_device *dev, bool *ends);
@@ -111,8 +116,7 @@ static bool *fact_of(struct rt_facts *f, const struct quirk *q)
 static bool quirk_applies(const struct rt_facts *f, const struct quirk *q)
 {
     return !strcmp(f->platform, q->platform) && strstr(f->name, q->device) &&
-           (!*q->first || compare_versions(f->driver, q->first) >= 0) &&
-           (!*q->last || compare_versions(f->driver, q->last) <= 0);
+           rt_driver_between(f->driver, q->first, q->last);
 }
 
 enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f)

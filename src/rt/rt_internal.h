@@ -95,6 +95,8 @@ const char *rt_cl_error_name(cl_int error);
 
 enum rote_status rt_facts_query(cl_platform_id p, cl_device_id d, struct rt_facts *f);
 enum rote_status rt_probe(struct rote_device *dev);
+/* Whether a driver's version is from `first` to `last`, both included; "" is open. */
+bool rt_driver_between(const char *driver, const char *first, const char *last);
 enum rote_status rt_device_wrap(cl_platform_id p, cl_device_id d, cl_context c, cl_command_queue q,
                                 struct rote_device **out);
 /* One kernel of cl/<file>.cl. *out is the device's, NULL while it collects. */
