@@ -39,6 +39,7 @@ MUTANTS = [
     ("conv2d_fwd", "conv2d_winograd.cl", "r + TAIL < rows", "r + TAIL + 1 < rows"),
     ("conv2d_fwd", "conv2d_winograd.cl", "if (r < rows)", "if (r + 1 < rows)"),
     ("conv2d_bwd_data", "common/vec.clh", "n[2 * i].odd = m[i + VEC / 2].lo", "n[2 * i].odd = m[i].lo"),
+    ("conv2d_bwd_filter", "conv2d_winograd_filter.cl", "(int)(row - first),", "(int)(row - first) - 1,"),
     ("conv2d_bwd_filter", "conv2d_winograd_filter.cl", "first ? (vecf)(0.0f)", "1 ? (vecf)(0.0f)"),
     ("conv2d_bwd_filter", "conv2d_winograd_filter.cl", "count = TB - at < count", "count = TB - at < 0"),
     ("conv2d_bwd_filter", "common/winograd.clh", "T(2) = s2 - s1 + U(5)", "T(2) = s2 + s1 + U(5)"),
@@ -123,6 +124,13 @@ MUTANTS = [
     # an output in its input's place: read before it is written
     ("relu_fwd", "relu.cl", "const vecf v = LOAD(x);", "STORE((vecf)(1.0f), y); const vecf v = LOAD(x);"),
     ("batchnorm_relu_bwd", "batchnorm.cl", "const vecf xm = vec_load(x + at, LEFT) - m[v];", "vec_store(m[v], dx + at, LEFT); const vecf xm = vec_load(x + at, LEFT) - m[v];", 2),
+    ("relu_bwd", "relu.cl", "LOAD(y) > 0.0f", "LOAD(y) < 0.0f"),
+    ("add_fwd", "add.cl", "LOAD(a) + LOAD(b)", "LOAD(a) - LOAD(b)"),
+    ("relu_fwd", "common/span.clh", "i += VEC)", "i += 2 * VEC)"),
+    ("relu_fwd", "common/vec.clh", "j < left ? p[j]", "j + 1 < left ? p[j]"),
+    ("matmul", "common/share.clh", "*end = count * (id + 1) / items;", "*end = count * (id + 1) / items - 1;"),
+    ("dropout_fwd", "common/philox.clh", "k0 += PHILOX_W0", "k0 -= PHILOX_W0"),
+    ("matmul", "common/tile.clh", "i < ROWS", "i + 1 < ROWS"),
     ("accumulate", "accumulate.cl", "first_time ?", "!first_time ?"),
     ("accumulate", "accumulate.cl", "LOAD(sum) + LOAD(g)", "LOAD(sum) - LOAD(g)"),
     ("head_loss", "common/head.clh", "+ 1.0f - e)", "+ 1.0f)"),
@@ -160,10 +168,12 @@ MUTANTS = [
     ("head_large_bwd_probe", "head_large.cl", "share * own, j < K", "own, j < K"),
     ("head_large_bwd_probe", "head_large.cl", "x[i % N * D + i / N]", "x[i]"),
     ("ledger", "ledger.cl", "row[5] > hit", "row[5] < hit"),
+    ("ledger", "ledger.cl", "row[1] += s[0]", "row[1] -= s[0]"),
     ("metrics", "metrics.cl", "n < N; n++", "n + 1 < N; n++"),
     ("sgd", "sgd.cl", "(vecf)(-lr)", "(vecf)(lr)"),
     ("sgd", "sgd.cl", "fma((vecf)(momentum), v, d)", "v"),
     ("adamw", "adamw.cl", "* shrink -", "-"),
+    ("adamw", "adamw.cl", "shrink - rate", "shrink + rate"),
     ("adamw", "adamw.cl", "fma(sqrt(second), (vecf)(root), (vecf)(eps))", "sqrt(second)"),
     ("ema", "ema.cl", "LOAD(p) - v", "LOAD(p) + v"),
 ]
@@ -183,7 +193,7 @@ GROUP_MUTANTS = [
 
 
 def mutate(folder, file, old, new, nth=1):
-    shutil.copytree(CL, folder, dirs_exist_ok=True)
+    """Makes a file in a copy of cl/ wrong."""
     path = folder / file
     parts = path.read_text().split(old)
     if len(parts) <= nth:
@@ -199,6 +209,7 @@ def passes(suite, folder, operator, variant):
 
 
 def survives(suite, folder, operator, file, old, new, *nth, variant):
+    shutil.copytree(CL, folder)
     mutate(folder, file, old, new, *nth)
     passed = passes(suite, folder, operator, variant)
     shutil.rmtree(folder)
@@ -225,4 +236,5 @@ def main():
     sys.exit(1 if survivors else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
