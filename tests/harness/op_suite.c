@@ -1,7 +1,7 @@
 /* Every operator x case x variant of the registry against the float64 oracle, on
  * one device; then every gradient by finite differences. ROTE_TEST_DEVICE selects
  * the device, ROTE_TEST_SMALL=n leaves out cases above n operations; ROTE_TEST_VARIANT=words runs that
- * variant alone, "default" all without the settings of their tunables. */
+ * variant alone, "default" all without the settings of their tunables, "kernels" of these all but `host`. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,12 +17,12 @@ static double most_work;
 static size_t variants_of(const struct op_def *def, const char *name[OP_CASE_VARIANTS])
 {
     const char *only = getenv("ROTE_TEST_VARIANT");
-    bool defaults = only && !strcmp(only, "default");
+    bool kernels = only && !strcmp(only, "kernels"), defaults = kernels || (only && !strcmp(only, "default"));
     if (only && *only && !defaults) {
         name[0] = only;
         return 1;
     }
-    return op_case_variants(def, !defaults, name);
+    return op_case_variants(def, !defaults, name) - kernels; /* `host` is the last */
 }
 
 struct tally {
