@@ -1,8 +1,7 @@
 """rote certify: what crashes, hangs, is wrong, unsteady or flaky has a line of its own and ends nothing; waivers,
-certificates, JUnit, comparison. Needs STUB, tests/stub's library."""
+waivers, comparison. Needs STUB, tests/stub's library.
 import json
 import os
-import xml.etree.ElementTree as xml
 
 from e2e import check, main, rote
 
@@ -14,28 +13,6 @@ def certify(folder, *flags, code=0, env=None, name="c.json"):
     out, error = rote("certify", *flags, "--out", folder / name, code=code, env=env)
     certificate = json.loads((folder / name).read_text())
     return out, {c["id"]: c for c in certificate["cases"]}, certificate
-
-
-def sound(folder):
-    """All of the quick level: every operator, variant and gradient of the list has a verdict."""
-    out, cases, certificate = certify(folder, "--quick", "--junit", folder / "c.xml", name="sound.json")
-    operators = {o["name"]: o for o in json.loads(rote("op", "--list", "--json")[0])}
-    for name, operator in operators.items():
-        for variant in [*operator["variants"], "host"]:
-            check(any(i.startswith(f"{name}/{variant}/") for i in cases), f"{name}/{variant} has no verdict")
-    summary = certificate["summary"]
-    check(summary["operators"] == len(operators), f"{summary['operators']} of {len(operators)} operators")
-    check(summary["right"] + summary["untaken"] == summary["cases"] == len(cases), f"{summary}")
-    check(f"{summary['operators']} operators by {summary['variants']} variants" in out, out[-400:])
-    check(all(c["error"] <= 1 and c["ulp"] >= 0 for c in cases.values() if c["verdict"] == "right" and "value" not in c),
-          "a right case is out of tolerance")
-    check(cases["rate/bandwidth"]["value"] > 0 and cases["rate/launch"]["unit"] == "us", "no rates")
-    check(len(cases["training/small"]["loss"]) == len(cases["training/small"]["reference"]) > 10, "no curves")
-    check(certificate["rote"]["kernels"] and certificate["device"]["driver"] and certificate["host"], "facts are missing")
-    suite = xml.parse(folder / "c.xml").getroot()
-    check(len(suite) == len(cases) == int(suite.get("tests")) and suite.get("failures") == "0", "JUnit counts otherwise")
-    _, _, redacted = certify(folder, *FEW, "--redact", name="redacted.json")
-    check("host" not in redacted and redacted["device"], "a redacted certificate tells the host")
 
 
 def faults(folder):
@@ -92,7 +69,8 @@ def waivers(folder):
 
 
 def comparison(folder):
-    certify(folder, *FEW, name="a.json")
+    _, _, told = certify(folder, *FEW, name="a.json")
+    check(told["host"], "a certificate does not tell the host")
     out, _ = rote("certify", "--compare", folder / "a.json", folder / "a.json")
     check("0 differences" in out, out)
     certify(folder, "--quick", "--only", "maxpool_", code=1, name="b.json",
@@ -106,4 +84,4 @@ def comparison(folder):
     check("--list" in error, error)
 
 
-main(sound, faults, all_devices, waivers, comparison)
+main(faults, all_devices, waivers, comparison)

@@ -184,7 +184,7 @@ GROUP_MUTANTS = [
     ("conv2d_fwd", "conv2d.cl", "i <= few_pixels", "i < few_pixels"),
     ("conv2d_fwd", "conv2d.cl", "+ OWN(j) / (DEPTH / VEC)] = t[u]", "+ OWN(j) / (DEPTH / VEC)] = t[0]"),
     ("conv2d_fwd", "conv2d.cl", "at ^= 1", "at ^= 0"),
-    ("conv2d_bwd_data", "conv2d.cl", "            ROWS_AT(tap, any)\n            LOAD_SLICES\n            STORE_SLICES(0)", ""),
+    ("conv2d_bwd_data", "conv2d.cl", "            ROWS_AT(r, s, any)\n            LOAD_SLICES\n            STORE_SLICES(0)", ""),
     ("matmul", "common/tile.clh", "v * GROUP_COLUMNS + item_column", "v * GROUP_COLUMNS"),
     ("conv2d_bwd_filter", "conv2d_filter.cl", "row_p[j] += !row_q[j]", "row_p[j] += 0"),
     ("conv2d_bwd_filter", "conv2d_filter.cl", "c0 + item_row * PT + i", "c0 + i"),
