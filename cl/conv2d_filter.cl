@@ -113,13 +113,13 @@ kernel void conv2d_filter__tile(global const float *restrict x, global const flo
     const int panel_count = (K + KT - 1) / KT, channel_tiles = (C + TILE_ROWS - 1) / TILE_ROWS;
     const long x_row = (long)C * groups, dy_row = (long)K * groups;
     LOCAL_SLICES
-    long unit, unit_end;
-    share_of((long)splits * groups * R * S * channel_tiles * panel_count, shares, GROUP_OF(ITEMS), &unit,
-             &unit_end);
-    for (; unit < unit_end; unit++) {
+    long first, end;
+    share_of((long)splits * groups * R * S * channel_tiles * panel_count, shares, GROUP_OF(ITEMS), &first, &end);
+    for (uint unit = (uint)first; unit < (uint)end; unit++) { /* 32 bits spare registers; the host sees to it */
+        const uint outer = unit / panel_count / channel_tiles, taps = R * S;
         const int k0 = (int)(unit % panel_count) * KT, c0 = (int)(unit / panel_count % channel_tiles) * TILE_ROWS;
-        const long outer = unit / panel_count / channel_tiles, split = outer / (R * S) / groups;
-        const int tap = (int)(outer % (R * S)), r = tap / S, s = tap % S, g = (int)(outer / (R * S) % groups);
+        const int split = (int)(outer / taps / groups), tap = (int)(outer % taps), g = (int)(outer / taps % groups);
+        const int r = tap / S, s = tap % S;
         long row0, last;
         share_of(rows, splits, split, &row0, &last);
         vecf acc[PT][NV], next_x[OWN_ROWS], next_dy[OWN_PANEL];

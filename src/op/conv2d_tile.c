@@ -250,6 +250,9 @@ enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct c
     TRY(tile_kernel(inst, g, "conv2d_filter", "conv2d_filter__tile", &l));
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
     int64_t splits = filter_splits(inst, g, l);
+    if (l->group > 1 && splits * filter_units(g, l) > INT32_MAX)
+        FAIL(ROTE_EUNSUPPORTED, "tile: a filter gradient of %lld parts, more than it counts",
+             (long long)(splits * filter_units(g, l)));
     if (splits > 1)
         inst->workspace_bytes = 4 * (uint64_t)(splits * g->R * g->S * g->C * g->K * g->groups);
 out:
