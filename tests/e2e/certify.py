@@ -1,7 +1,9 @@
-"""rote certify: what crashes, hangs, is wrong, unsteady or flaky has a line of its own and ends nothing; waivers,
-waivers, comparison. Needs STUB, tests/stub's library.
+"""rote certify: what crashes, hangs, is wrong, unsteady or flaky has a line of its own and ends nothing; every device
+in turn; waivers, comparison. Needs STUB, tests/stub's library."""
 import json
 import os
+import pathlib
+import shutil
 
 from e2e import check, main, rote
 
