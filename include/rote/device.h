@@ -42,7 +42,7 @@ ROTE_API enum rote_status rote_device_open(const char *selector, rote_device **o
 ROTE_API void rote_device_free(rote_device *device);
 ROTE_API enum rote_status rote_device_info_get(const rote_device *device, struct rote_device_info *out);
 
-/* Bytes of device memory that Rote holds now, and the most it held. */
+/* Bytes of device memory that Rote holds now, and the most it held, apart from self-tests. */
 ROTE_API uint64_t rote_device_live_bytes(const rote_device *device);
 ROTE_API uint64_t rote_device_peak_bytes(const rote_device *device);
 

@@ -186,7 +186,6 @@ static enum rote_status run_operator(struct rote_device *dev, const struct op_de
     struct op_case k;
     struct op_case_result r;
     void *want[CALL_MAX_PORTS] = {NULL};
-    int rules = 0;
     TRY(op_case_new(def, words, SEED, &k));
     TRY(op_case_reference(&k, want));
     TRY(op_case_check(dev, &k, variant, want, &r));
@@ -194,11 +193,9 @@ static enum rote_status run_operator(struct rote_device *dev, const struct op_de
     if (!r.ran)
         snprintf(out->why, sizeof out->why, "%s", r.where);
     worse(out, &r, NULL);
-    while (def->in_place && def->in_place[rules])
-        rules++;
-    for (int i = 0; r.ran && i < rules + (rules > 1); i++) { /* past the last: all that agree */
+    for (int i = 0; r.ran && i < op_case_places(def); i++) {
         TRY(op_case_check_in_place(dev, &k, variant, i, want, &r));
-        worse(out, &r, i < rules ? def->in_place[i] : "all");
+        worse(out, &r, def->in_place[i] ? def->in_place[i] : "all");
     }
 out:
     op_outputs_free(want);

@@ -9,8 +9,6 @@
 #include "rote/tune.h"
 
 #define SEED 29
-#define SMALL_WORK 4e6   /* operations of a case that the oracle does in milliseconds */
-#define MOST_CASES 6     /* of those that use the call's own programs */
 #define ROUNDS 7
 #define LOST_ROUNDS 2    /* after these a clear loser is not measured further */
 #define CLEAR_LOSS 1.3
@@ -50,45 +48,6 @@ static void trial_free(struct trial *t)
     }
     op_memory_free(&t->memory);
     op_case_free(&t->data);
-}
-
-static enum rote_status check_case(const struct trial *t, const char *words, const char *candidate,
-                                   struct op_case_result *r)
-{
-    enum rote_status st = ROTE_OK;
-    struct op_case k;
-    void *want[CALL_MAX_PORTS] = {NULL};
-    TRY(op_case_new(op_def_of(&t->call), words, SEED, &k));
-    st = op_case_reference(&k, want);
-    if (!st)
-        st = op_case_check(t->dev, &k, candidate, want, r);
-    op_outputs_free(want);
-    op_case_free(&k);
-out:
-    return st;
-}
-
-/* The very programs where the cases give them, else any that the variant builds. */
-static enum rote_status check_cases(const struct trial *t, const char *candidate, struct op_case_result *r)
-{
-    enum rote_status st = ROTE_OK;
-    int checked = 0;
-    for (int pass = 0; pass < 2 && !checked; pass++) {
-        for (const char *const *words = op_def_of(&t->call)->cases; *words && checked < MOST_CASES; words++) {
-            bool own;
-            double work;
-            if (!op_case_fits(t->inst[1], *words, candidate, &own, &work) || work > SMALL_WORK || (!pass && !own))
-                continue;
-            TRY(check_case(t, *words, candidate, r));
-            checked++;
-            if (r->error > 1)
-                goto out;
-            if (pass)
-                break; /* another program's case: one is enough, the call itself comes next */
-        }
-    }
-out:
-    return st;
 }
 
 static enum rote_status run_once(struct trial *t, int which, void *out[CALL_MAX_PORTS])
@@ -177,16 +136,17 @@ static enum rote_status judge(struct trial *t, const char *candidate, enum rote_
                               char *why, size_t why_size)
 {
     enum rote_status st = ROTE_OK;
-    struct op_case_result r = {.error = 0};
+    struct op_case_result r;
+    const char *text;
     bool incumbent_failed;
     *verdict = ROTE_TRIAL_REFUSED;
-    if (op_inst_new(t->dev, &t->call, candidate, &t->inst[1]) || check_cases(t, candidate, &r)) {
+    if (op_inst_new(t->dev, &t->call, candidate, &t->inst[1]) || op_known_answers(t->inst[1], &text, &r)) {
         snprintf(why, why_size, "%s", rote_error_detail());
         return ROTE_OK;
     }
     *verdict = ROTE_TRIAL_WRONG;
     snprintf(why, why_size, "%s", r.where);
-    if (r.error > 1)
+    if (!op_case_good(&r))
         return ROTE_OK;
     TRY(op_case_fill(&t->call, SEED, &t->data));
     TRY(op_memory_new(t->dev, &t->call, &t->memory));

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "graph/graph_internal.h"
+#include "op/selftest.h"
 
 struct piece {
     uint64_t bytes, offset;
@@ -116,11 +117,28 @@ static uint64_t place(const struct piece *placed, size_t n, const struct piece *
     return at;
 }
 
+/* A preferred variant is held to the self-test as a chosen one is: one that fails gives way to the choice. */
+static enum rote_status make_instance(struct graph *g, struct graph_node *n)
+{
+    enum rote_status st = ROTE_OK;
+    bool right = true;
+    TRY(op_inst_new(g->dev, &n->call, n->variant, &n->inst));
+    if (*n->variant)
+        TRY(op_selftest(n->inst, &right));
+    if (right)
+        goto out;
+    op_inst_free(n->inst);
+    n->inst = NULL;
+    TRY(op_inst_new(g->dev, &n->call, NULL, &n->inst));
+out:
+    return st;
+}
+
 static enum rote_status make_instances(struct graph *g)
 {
     for (int i = 0; i < g->n_nodes; i++) {
         struct graph_node *n = &g->node[i];
-        enum rote_status st = op_inst_new(g->dev, &n->call, n->variant, &n->inst);
+        enum rote_status st = make_instance(g, n);
         if (st) {
             base_error_prefix("node %s", n->name);
             return st;

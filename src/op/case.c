@@ -263,6 +263,19 @@ void op_case_compare(const struct call *c, const struct op_variant *v, double sl
     }
 }
 
+bool op_case_good(const struct op_case_result *r)
+{
+    return r->error <= 1 && !r->unsteady;
+}
+
+int op_case_places(const struct op_def *def)
+{
+    int rules = 0;
+    while (def->in_place && def->in_place[rules])
+        rules++;
+    return rules + (rules > 1);
+}
+
 /* Outputs that lie in inputs: over[output] is the input, or -1. */
 static enum rote_status places(const struct call *c, int rule, int over[CALL_MAX_PORTS])
 {

@@ -18,6 +18,8 @@ struct op_case_result {
     bool unsteady;  /* a second run on the same data gave other bits */
     char where[160];
 };
+/* Within its tolerance, and steady; also where it did not run. */
+bool op_case_good(const struct op_case_result *r);
 
 /* The variants that cases are checked with, `host` last; with `settings` also settings of their tunables, far
  * from what a device's class takes by itself, and of `tile` the form for GPUs. */
@@ -71,5 +73,7 @@ enum rote_status op_case_check(struct rote_device *dev, const struct op_case *k,
  * alone, or, past the last, all that agree with each other. */
 enum rote_status op_case_check_in_place(struct rote_device *dev, const struct op_case *k, const char *variant,
                                       int rule, void *const want[CALL_MAX_PORTS], struct op_case_result *r);
+/* How many values of `rule` there are: each alone, and all together. */
+int op_case_places(const struct op_def *def);
 
 #endif

@@ -2,13 +2,16 @@
 #ifndef OP_SELFTEST_H
 #define OP_SELFTEST_H
 
-#include "op/op.h"
+#include "op/case.h"
 
-/* Runs the smallest of the operator's cases that has the very programs of inst, twice, on poisoned outputs,
- * against the float64 reference, unless a verdict on these programs is known. Where no case has them, the
- * smallest that the variant takes stands for them; where it takes none, the variant is trusted. *right false:
- * warned of, once a device and verdict. An error only where there is no memory: what the device does wrong is
- * a verdict. ROTE_NO_SELFTEST trusts all. */
+/* Runs the operator's cases that have the very programs of inst, those of little work and else the smallest, twice,
+ * on poisoned outputs, and in the memory of their inputs, against the float64 reference, up to the first that is
+ * not good. Where no case has the programs, the smallest that the variant takes stands for them. *text: the last
+ * that ran, NULL if none did; what the device does wrong is in *r, and no error. */
+enum rote_status op_known_answers(const struct op_inst *inst, const char **text, struct op_case_result *r);
+
+/* The same, unless a verdict on these programs is known. *right false: warned of, once a device and verdict.
+ * ROTE_NO_SELFTEST trusts all. */
 enum rote_status op_selftest(struct op_inst *inst, bool *right);
 
 #endif

@@ -48,6 +48,8 @@ void rt_mem_free(struct rt_mem *m);
 uint64_t rt_mem_bytes(const struct rt_mem *m);
 uint64_t rt_live_bytes(const struct rote_device *dev);
 uint64_t rt_peak_bytes(const struct rote_device *dev);
+/* Sets it to what it was: what a self-test took since, and gave back, is no run's. */
+void rt_peak_restore(struct rote_device *dev, uint64_t bytes);
 
 /* Blocking copies (in queue order). */
 enum rote_status rt_write(struct rt_mem *m, uint64_t offset, const void *src, uint64_t bytes);

@@ -13,6 +13,11 @@ uint64_t rt_peak_bytes(const struct rote_device *dev)
     return dev->peak;
 }
 
+void rt_peak_restore(struct rote_device *dev, uint64_t bytes)
+{
+    dev->peak = bytes > dev->live ? bytes : dev->live;
+}
+
 uint64_t rt_mem_bytes(const struct rt_mem *m)
 {
     return m->bytes;

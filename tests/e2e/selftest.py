@@ -16,11 +16,12 @@ COMMON = settings(data__kind="synthetic", data__channels=3, data__height=12, dat
 WARNING = "variant winograd is passed over: on this driver it fails its self-test"
 
 
-def losses(folder, name, **env):
+def losses(folder, name, *flags, **env):
     """Losses of a run, what it said, and the cache's verdicts; every run with a cache of its own."""
     cache = folder / f"cache-{env.pop('cache', name)}"
     cache.mkdir(exist_ok=True)
-    out, error = rote("train", *COMMON, "--out", folder / name, "--quiet", env={"ROTE_CACHE": str(cache), **env})
+    out, error = rote("train", *COMMON, *flags, "--out", folder / name, "--quiet",
+                      env={"ROTE_CACHE": str(cache), **env})
     lines = [json.loads(line) for line in (folder / name / "log.jsonl").read_text().splitlines()]
     values = [head["loss"] for line in lines if line["type"] == "step" for head in line["train"].values()]
     check(len(values) >= 4, f"too few losses in the log: {lines[:2]}")
@@ -56,6 +57,8 @@ def broken_variant(folder):
     again, error, more = losses(folder, "again", ROTE_KERNELS=kernels, cache="saved")
     check(WARNING in error and more == verdicts, "a known verdict was not used, or told of no more")
     check(again == saved, "the same choice gave other bits")
+    preferred, error, _ = losses(folder, "preferred", "--set", "variant=winograd", ROTE_KERNELS=kernels, cache="saved")
+    check(WARNING in error and preferred == saved, "a configuration's variant is trusted")
 
 
 def wrong_driver(folder):

@@ -98,6 +98,12 @@ def wrong_kernel(folder):
     check(any(f[2] == "wrong" and "rows=4" in f[1] for f in failures), f"the wrong kernel was not met: {failures}")
     check(not [c for c in choices.items() if "tile" in c[1][0] and "rows=4" in c[1][0] and "filter" not in c[0]],
           f"a wrong kernel was chosen: {choices}")
+    call, variant, _, kernels = next(f for f in failures if f[2] == "wrong" and "fwd" in f[0])
+    path = tuning_file(env)
+    head = "\n".join(path.read_text().splitlines()[:3]) + "\n"
+    path.write_text(f"{head}{call} | {variant} | 1 | 2 | all | {kernels}\n")
+    chosen, error = rote("plan", *TINY, env=env)
+    check(variant not in chosen and f"{variant} fails its self-test" in error, f"a file's choice is trusted: {error}")
 
 
 def killed(folder):

@@ -35,13 +35,10 @@ static void check_in_place(const struct op_case *k, const char *words, const cha
                            void *const want[CALL_MAX_PORTS], struct tally *tally)
 {
     const struct op_def *def = op_def_of(&k->call);
-    int rules = 0;
-    while (def->in_place && def->in_place[rules])
-        rules++;
-    for (int i = 0; i < rules + (rules > 1); i++) {
+    for (int i = 0; i < op_case_places(def); i++) {
         struct op_case_result r;
         enum rote_status st = op_case_check_in_place(dev, k, variant, i, want, &r);
-        const char *rule = i < rules ? def->in_place[i] : "all";
+        const char *rule = def->in_place[i] ? def->in_place[i] : "all";
         ck_assert_msg(!st, "%s/%s %s, in place %s: %s", def->sig.name, variant, words, rule, rote_error_detail());
         ck_assert_msg(r.error <= 1, "%s/%s %s, in place %s: %.3g times the tolerance: %s", def->sig.name, variant,
                       words, rule, r.error, r.where);
