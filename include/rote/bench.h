@@ -39,7 +39,7 @@ ROTE_API enum rote_status rote_bench_json(const rote_bench *b, char **text);
 ROTE_API enum rote_status rote_bench_html(const rote_bench *b, char **text);
 
 /* A device's peaks, by kernels: fused multiply-adds in registers, and the triad a = b + s c over
- * arrays of 64 MiB (less where the device is small). */
+ * arrays of 64 MiB (less where the device is small). An error where their results are wrong. */
 typedef struct rote_peaks rote_peaks;
 ROTE_API enum rote_status rote_peaks_new(rote_device *device, rote_peaks **out);
 ROTE_API void rote_peaks_free(rote_peaks *p);

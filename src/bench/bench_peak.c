@@ -1,4 +1,6 @@
 /* A device's peaks, by cl/peak.cl. */
+#include <math.h>
+
 #include "bench/bench.h"
 
 #define CHAINS 12
@@ -108,6 +110,36 @@ out:
     return st;
 }
 
+/* `n` floats of m must be `want`: a rate of wrong results means nothing. */
+static enum rote_status all_are(struct rt_mem *m, uint64_t n, float want, const char *kernel)
+{
+    enum rote_status st = ROTE_OK;
+    float *got = NULL;
+    TRY(base_alloc(&got, n, sizeof *got));
+    TRY(rt_read(m, 0, got, n * sizeof *got));
+    for (uint64_t i = 0; i < n; i++)
+        if (!(fabsf(got[i] - want) <= 1e-5f * want))
+            FAIL(ROTE_ECL, "%s is wrong on this device: element %llu is %.9g, should be %.9g", kernel,
+                 (unsigned long long)i, got[i], want);
+out:
+    base_free(got);
+    return st;
+}
+
+/* a / 2 + 1 comes to 2 in each chain. */
+static enum rote_status check(rote_peaks *p)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(rt_fill(p->out, 0));
+    TRY(rt_fill(p->a, 0));
+    TRY(run_fma(p));
+    TRY(run_triad(p));
+    TRY(all_are(p->out, (uint64_t)p->items * (uint64_t)p->vec, 2 * CHAINS, "peak__fma"));
+    TRY(all_are(p->a, p->n, 4, "peak__triad"));
+out:
+    return st;
+}
+
 enum rote_status rote_peaks_new(rote_device *device, rote_peaks **out)
 {
     enum rote_status st = ROTE_OK;
@@ -119,6 +151,7 @@ enum rote_status rote_peaks_new(rote_device *device, rote_peaks **out)
     TRY(prepare_fma(p));
     TRY(prepare_triad(p));
     TRY(calibrate(p));
+    TRY(check(p));
     *out = p;
     p = NULL;
 out:
