@@ -249,7 +249,7 @@ def faults_of(row):
     if PRODUCT.search(row["kernel"]):
         if row["waves"] < LEAST_WAVES:
             faults.append(f"fewer than {LEAST_WAVES} waves")
-        if row.get("share", 0) < LEAST_SHARE and row["arch"] not in INTEL:  # not met there: docs/performance.md
+        if row.get("share", 0) < LEAST_SHARE and row["arch"] not in INTEL:  # not met there: docs/offline.md
             faults.append(f"less than {LEAST_SHARE:.0%} multiply-adds")
     return faults
 

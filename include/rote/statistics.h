@@ -27,13 +27,14 @@ ROTE_API enum rote_status rote_t_interval(const double *x, size_t n, double leve
 ROTE_API enum rote_status rote_bca_interval(const double *x, size_t n, double level, int resamples, uint64_t seed,
                                             struct rote_interval *out);
 /* Two-sided p of a mean of 0, by the signs that the differences might as well have had. All 2^n of them up to
- * n = 20, else 2^20 drawn ones; the least possible p is 2^(1 - n). */
+ * n = 20, where the least possible p is 2^(1 - n), else 2^20 drawn ones and the signs as they are. */
 ROTE_API enum rote_status rote_sign_flip_test(const double *x, size_t n, uint64_t seed, double *p);
 /* p of m comparisons, adjusted (Holm, Scand. J. Statist. 6, 1979): reject where adjusted[i] <= alpha. In any
  * order; adjusted may be p. */
 ROTE_API enum rote_status rote_holm(const double *p, size_t m, double *adjusted);
 /* The seeds without which the sign-flip test can't be significant for any of m comparisons after Holm, at
- * alpha: the least n with m 2^(1 - n) <= alpha. 0: m or alpha is out of range. */
+ * alpha: the least n with m 2^(1 - n) <= alpha. 0: no m, or alpha is
+ * not between 0 and 1. */
 ROTE_API int rote_seeds_needed(size_t m, double alpha);
 
 /* How well a score ranks the positive ones (positive[i] not 0) above the others: the probability that a

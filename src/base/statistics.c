@@ -185,7 +185,9 @@ enum rote_status rote_bca_interval(const double *x, size_t n, double level, int 
         return base_null_argument("rote_bca_interval");
     TRY(check_values("rote_bca_interval", x, n, 2));
     TRY(check_level("rote_bca_interval", level));
-    if (resamples < 100 || n > UINT32_MAX)
+    if (n > UINT32_MAX)
+        FAIL(ROTE_EINVAL, "rote_bca_interval: %zu values are too many", n);
+    if (resamples < 100)
         FAIL(ROTE_EINVAL, "rote_bca_interval: %d resamples; 100 are the least, 10000 usual", resamples);
     TRY(base_alloc(&mean, (size_t)resamples, sizeof *mean));
     for (int b = 0; b < resamples; b++)
@@ -219,6 +221,8 @@ enum rote_status rote_sign_flip_test(const double *x, size_t n, uint64_t seed, d
         observed += x[i];
         size += fabs(x[i]);
     }
+    if (!isfinite(size))
+        FAIL(ROTE_EINVAL, "rote_sign_flip_test: the values' sum is not finite");
     /* sums that are equal but for rounding count as reached */
     double reach = fabs(observed) - 1e-12 * size;
     uint32_t draws = 1u << (n < EXACT_MOST ? n : EXACT_MOST), reached = 0;
@@ -287,7 +291,7 @@ out:
 int rote_seeds_needed(size_t m, double alpha)
 {
     int n = 1;
-    if (!m || !(alpha > 0))
+    if (!m || !(alpha > 0 && alpha < 1))
         return 0;
     for (double least = (double)m; least > alpha * (1 + 1e-12); n++)
         least /= 2;

@@ -106,6 +106,8 @@ static enum rote_status calibrate(rote_peaks *p)
         p->n *= 2;
         seconds *= 2;
     }
+    rt_kernel_measure_again(p->fma);
+    rt_kernel_measure_again(p->triad);
 out:
     return st;
 }

@@ -38,8 +38,11 @@ static enum rote_status run_case(const struct op_inst *inst, const char *words, 
     for (int place = -1; !st && place < op_case_places(inst->def) && op_case_good(r); place++) {
         enum rote_status ran = place < 0 ? op_case_check(inst->dev, &k, variant, want, r)
                                          : op_case_check_in_place(inst->dev, &k, variant, place, want, r);
-        if (ran) {
+        if (ran == ROTE_ENOMEM) {
+            st = ran;
+        } else if (ran) {
             r->error = 2; /* it does not run */
+            r->status = ran;
             snprintf(r->where, sizeof r->where, "%.150s", rote_error_detail());
         }
     }
@@ -113,7 +116,9 @@ enum rote_status op_selftest(struct op_inst *inst, bool *right)
             return ROTE_OK;
         if (!op_case_good(&r))
             snprintf(why, sizeof why, "%s/%s: %s", inst->def->sig.name, text, r.where);
-        TRY(rt_verdict_put(inst->dev, key, op_case_good(&r), why));
+        /* another time there may be memory, or the device */
+        bool keep = r.status != ROTE_EDEVMEM && r.status != ROTE_ELOST;
+        TRY(rt_verdict_put(inst->dev, key, op_case_good(&r), why, keep));
         TRY(rt_verdict_get(inst->dev, key, &v));
     }
     *right = v->right;

@@ -70,6 +70,8 @@ enum rote_status rt_kernel_new(struct rote_device *dev, const char *file, const 
                                struct rt_kernel **out);
 void rt_kernel_free(struct rt_kernel *k);
 uint64_t rt_kernel_max_group(const struct rt_kernel *k);
+/* Its work-items do other work from now on: how long they take is measured anew (rt_cut.c). */
+void rt_kernel_measure_again(struct rt_kernel *k);
 /* Bytes of memory that each work-item has for what did not fit registers, by the driver's word. */
 uint64_t rt_kernel_private_bytes(const struct rt_kernel *k);
 /* Of the source with its includes, options aside. */
@@ -85,7 +87,9 @@ struct rt_verdict {
 };
 /* *out is NULL where none is known; borrowed until the next rt_verdict_put. */
 enum rote_status rt_verdict_get(struct rote_device *dev, const char key[RT_HASH], struct rt_verdict **out);
-enum rote_status rt_verdict_put(struct rote_device *dev, const char key[RT_HASH], bool right, const char *why);
+/* keep: in the cache folder too, not only as long as the device is open. */
+enum rote_status rt_verdict_put(struct rote_device *dev, const char key[RT_HASH], bool right, const char *why,
+                                bool keep);
 
 /* Of the sources of all kernels, as ROTE_KERNELS has them where it is set. */
 enum rote_status rt_kernels_hash(char out[RT_HASH]);

@@ -59,8 +59,8 @@ enum rote_status rt_cl_error(cl_int error, const char *call)
         break;
     }
     return base_error(st, "%s failed with %s (%d)%s", call, rt_cl_error_name(error), (int)error,
-                      st == ROTE_ELOST ? "; where the driver resets a device whose launches take too long, a smaller "
-                                         "ROTE_LAUNCH_MS cuts them" : "");
+                      st == ROTE_ELOST ? "; if the driver resets a device whose launches take long: ROTE_LAUNCH_MS=50 "
+                                         "cuts them (docs/library.md)" : "");
 }
 
 /* ROTE_FAULT_CL=n lets the n-th OpenCL call of the process fail once. */

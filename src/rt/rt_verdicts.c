@@ -102,13 +102,16 @@ static void append_line(const struct rote_device *dev, const char *line)
     base_free(path);
 }
 
-enum rote_status rt_verdict_put(struct rote_device *dev, const char key[RT_HASH], bool right, const char *why)
+enum rote_status rt_verdict_put(struct rote_device *dev, const char key[RT_HASH], bool right, const char *why,
+                                bool keep)
 {
     enum rote_status st = ROTE_OK;
     char line[400];
     if (!dev->verdicts)
         TRY(base_alloc(&dev->verdicts, 1, sizeof *dev->verdicts));
     TRY(add(dev->verdicts, key, right, why));
+    if (!keep)
+        return ROTE_OK;
     snprintf(line, sizeof line - 1, "%s %s %s", key, right ? "right" : "wrong", why);
     for (char *c = line; *c; c++)
         if (*c == '\n' || *c == '\r')

@@ -157,7 +157,7 @@ enum rote_status ledger_canaries(const struct rote_run *t, struct rote_canary_me
         for (int64_t i = 0; i < count; i++) {
             const float *row = ledger + i * MODEL_LEDGER;
             if (row[VISITS] > 0)
-                score[n++] = fmin(measures[m].of(row), 1e30);
+                score[n++] = fmax(-1e30, fmin(measures[m].of(row), 1e30)); /* finite, whatever diverged */
         }
         snprintf(out[m].name, sizeof out[m].name, "%s", measures[m].name);
         TRY(rote_auroc(score, positive, (size_t)n, &out[m].auroc));

@@ -30,6 +30,8 @@ static enum rote_status add_noise(struct rote_run *t)
     const struct config_data *c = &t->cfg.data;
     uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.noise);
     struct data_split *s = &t->data->train;
+    if (c->canaries > 0 && t->data->classes < 2)
+        FAIL(ROTE_ECONFIG, "data.canaries: there is one class, and no wrong label to give");
     if (c->canaries > 0)
         TRY(base_alloc(&t->canary, (size_t)s->count, 1));
     for (int64_t i = 0; i < s->count && (c->label_noise > 0 || t->canary); i++) {

@@ -81,7 +81,7 @@ def holm(folder):
         check(numpy.allclose(list(out), want, rtol=1e-12), f"{list(out)}, {want}")
     needed = ROTE.rote_seeds_needed
     needed.argtypes = (ctypes.c_size_t, ctypes.c_double)
-    # memorization.md's rule, 1 + log2(m / 0.05), rounded up
+    # 1 + log2(m / alpha), rounded up
     check([needed(m, 0.05) for m in (1, 2, 4, 12)] == [6, 7, 8, 9], str([needed(m, 0.05) for m in (1, 2, 4, 12)]))
     check(needed(0, 0.05) == 0 and needed(3, 0.0) == 0, "out of range")
 

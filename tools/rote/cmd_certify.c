@@ -172,6 +172,7 @@ static int certify_device(struct certify *c, const char *selector)
     int count = 0, wanted = 0, done = 0, unwritten = 0;
     if (!worker_devices(selector, 0, OPENING_SECONDS, &info, why, sizeof why)) { /* a driver may crash at that too */
         fprintf(stderr, "rote certify: %s%s%s\n", c->all ? selector : "", c->all ? ": " : "", why);
+        c->stopped = progress_stopped();
         return EXIT_FAILED;
     }
     enum rote_status st = rote_certificate_new(info, c->level, &certificate);

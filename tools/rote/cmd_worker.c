@@ -98,6 +98,7 @@ static int tell_devices(const char *selector, int all)
         answer_error("failed");
     else
         puts("end");
+    fflush(stdout); /* a driver may die at the device's end as well */
     rote_device_free(dev);
     rote_free(list);
     return EXIT_DONE;
@@ -114,7 +115,7 @@ int cmd_worker(int argc, char **argv)
     while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         if (c == 'd')
             selector = optarg;
-        else
+        else if (c == 'i' || c == 'l')
             what = c;
     }
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is for the parent, whose end is ours */

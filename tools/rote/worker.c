@@ -1,4 +1,5 @@
 #include "worker.h"
+#include "progress.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,6 +137,7 @@ int worker_devices(const char *device, int all, double seconds, struct rote_devi
     struct worker w;
     enum worker_answer a;
     int count = 0;
+    _Static_assert(sizeof line <= sizeof w.text, "a line must fit");
     double end = worker_clock() + seconds, left;
     *out = NULL;
     if (worker_start_as(&w, argv)) {
@@ -146,20 +148,24 @@ int worker_devices(const char *device, int all, double seconds, struct rote_devi
         do {
             left = end - worker_clock();
             a = worker_receive(&w, left > 0 ? left : 0, line, sizeof line);
-        } while (a == WORKER_SILENT && left > 0); /* a signal cuts the waiting short */
+        } while (a == WORKER_SILENT && left > 0 && !progress_stopped()); /* other signals cut the waiting short */
         if (a != WORKER_ANSWERED || strncmp(line, "device ", 7))
             break;
         struct rote_device_info *grown = realloc(*out, (size_t)(count + 1) * sizeof **out);
-        if (!grown || (*out = grown, from_hex(line + 7, &grown[count], sizeof *grown)))
+        if (!grown || (*out = grown, from_hex(line + 7, &grown[count], sizeof *grown))) {
+            snprintf(line, sizeof line, "cannot read what a process of its own said of the devices");
             break;
+        }
         count++;
     }
-    if (a == WORKER_ANSWERED && !strcmp(line, "end")) {
+    if (a == WORKER_ANSWERED && !strcmp(line, "end") && count) {
         worker_kill(&w);
         return count;
     }
     if (a == WORKER_ANSWERED)
         snprintf(why, cap, "%s", !strncmp(line, "failed ", 7) ? line + 7 : line);
+    else if (progress_stopped())
+        snprintf(why, cap, "stopped");
     else if (a == WORKER_SILENT)
         snprintf(why, cap, "the driver does not answer within %.0f s; rote doctor looks closer", seconds);
     else
