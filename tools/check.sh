@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 sh tools/packages.sh test
 sh tools/vendors.sh setup
-sh tools/offline.sh setup
+sh tools/offline.sh setup || [ $? -eq 77 ] # without apt-get its test is skipped
 jobs=$(nproc)
 
 cmake -S . -B build-check -DROTE_TESTS=ON -DROTE_WERROR=ON -DCMAKE_C_COMPILER=gcc

@@ -72,8 +72,8 @@ ROTE_API enum rote_status rote_certificate_add(rote_certificate *c, const char *
 ROTE_API enum rote_status rote_certificate_waive(rote_certificate *c, const char *path);
 /* Cases that are bad. */
 ROTE_API int rote_certificate_bad(const rote_certificate *c);
-/* As a table; as JSON; as JUnit XML. redact: without the
- * host's system and number of processors; the device stays. *text is the caller's (rote_free). */
+/* As a table; as JSON; as JUnit XML. redact: without the host's system and number of processors; the device
+ * stays. *text is the caller's (rote_free). */
 ROTE_API enum rote_status rote_certificate_text(const rote_certificate *c, char **text);
 ROTE_API enum rote_status rote_certificate_json(const rote_certificate *c, int redact, char **text);
 ROTE_API enum rote_status rote_certificate_junit(const rote_certificate *c, char **text);

@@ -33,8 +33,8 @@ ROTE_API enum rote_status rote_sign_flip_test(const double *x, size_t n, uint64_
  * order; adjusted may be p. */
 ROTE_API enum rote_status rote_holm(const double *p, size_t m, double *adjusted);
 /* The seeds without which the sign-flip test can't be significant for any of m comparisons after Holm, at
- * alpha: the least n with m 2^(1 - n) <= alpha. 0: no m, or alpha is
- * not between 0 and 1. */
+ * alpha: the least n with m 2^(1 - n) <= alpha; above 20 the test draws, and its p is not below 2^-20. 0: no m,
+ * or alpha is not between 0 and 1. */
 ROTE_API int rote_seeds_needed(size_t m, double alpha);
 
 /* How well a score ranks the positive ones (positive[i] not 0) above the others: the probability that a

@@ -10,8 +10,8 @@
 
 #define EXACT_MOST 20 /* differences whose signs are all tried */
 #define HALVINGS 200
-#define STREAM_RESAMPLE 1u
-#define STREAM_SIGNS 2u
+#define STREAM_RESAMPLE 0x100u /* beside philox.clh's, which kernels know */
+#define STREAM_SIGNS 0x101u
 
 static enum rote_status check_values(const char *call, const double *x, size_t n, size_t least)
 {

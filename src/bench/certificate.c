@@ -36,7 +36,8 @@ static json_t *device_json(const struct rote_device_info *d)
                      "fp16", d->fp16, "fp64", d->fp64, "subgroups", d->subgroups);
 }
 
-enum rote_status rote_certificate_new(const struct rote_device_info *device, enum rote_certify_level level, rote_certificate **out)
+enum rote_status rote_certificate_new(const struct rote_device_info *device, enum rote_certify_level level,
+                                      rote_certificate **out)
 {
     enum rote_status st = ROTE_OK;
     rote_certificate *c = NULL;

@@ -144,7 +144,7 @@ static enum rote_status judge(struct trial *t, const char *candidate, enum rote_
         snprintf(why, why_size, "%s", rote_error_detail());
         return ROTE_OK;
     }
-    *verdict = ROTE_TRIAL_WRONG;
+    *verdict = r.status ? ROTE_TRIAL_REFUSED : ROTE_TRIAL_WRONG;
     snprintf(why, why_size, "%s", r.where);
     if (!op_case_good(&r))
         return ROTE_OK;

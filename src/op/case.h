@@ -15,8 +15,8 @@ struct op_case_result {
     bool ran;       /* the variant takes this case; else `where` says why not */
     double error;   /* greatest error over its tolerance: at most 1 passes */
     double ulp;     /* the same in units of 2^-23 max(|reference|, its rms) */
-    enum rote_status status; /* of a self-test that could not run */
     bool unsteady;  /* a second run on the same data gave other bits */
+    enum rote_status status; /* set by op_known_answers: why a run failed, which then has error 2 */
     char where[160];
 };
 /* Within its tolerance, and steady; also where it did not run. */

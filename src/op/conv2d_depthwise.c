@@ -63,8 +63,9 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
     size_t one = 1;
     return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                   inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W,
-                  (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
-                  (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w, (int)l.items);
+                  (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w,
+                  (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
+                  (int)l.items);
 }
 
 enum rote_status conv2d_filter_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)

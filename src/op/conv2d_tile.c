@@ -59,7 +59,7 @@ struct layout {
 
 /* A group of 16 x 16 items, each with 8 x 8 accumulators, where the columns fill it; when that does not go,
  * 8 x 8 items with 4 x 4, then 4 x 4 such items, then no groups. */
-static const int64_t smaller[] = {0, 64, 16, 1}; /* by attempt; the first takes what the device has */
+static const int64_t smaller[] = {0, 64, 16, 1}; /* by attempt; the first is the device's */
 
 static enum rote_status group_layout(const struct op_inst *inst, const struct conv2d_geometry *g, int64_t group,
                                      bool small, struct layout *l)
@@ -97,7 +97,8 @@ static enum rote_status layout_of(const struct op_inst *inst, const struct conv2
                                   struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : f->max_work_group < 256 ? 64 : 256);
+    int64_t first = f->max_work_group < 256 ? 64 : 256;
+    int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : first);
     if (group > 1)
         return group_layout(inst, g, group, attempt > 0, l);
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
@@ -267,9 +268,9 @@ enum rote_status conv2d_filter_tile(struct op_inst *inst, const struct conv2d_ge
     size_t items = work_items(inst, l, splits * filter_units(g, l), GROUPS_EACH_FILTER), group = (size_t)l->group;
     int64_t n = g->R * g->S * g->C * g->K * g->groups;
     struct rt_mem *partial = splits > 1 ? inst->workspace : inst->out[0];
-    TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter], partial,
-               (int)splits, FILTER_CHUNK_ROWS, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
-               (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
+    TRY(rt_run(inst->kernel[0], 1, &items, &group, "mmmiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+               partial, (int)splits, FILTER_CHUNK_ROWS, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
+               (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
                (int)g->step_w, (int)-g->off_h, (int)-g->off_w, (int)(items / group)));
     if (splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], splits, n));

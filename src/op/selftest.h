@@ -7,7 +7,7 @@
 /* Runs the operator's cases that have the very programs of inst, those of little work and else the smallest, twice,
  * on poisoned outputs, and in the memory of their inputs, against the float64 reference, up to the first that is
  * not good. Where no case has the programs, the smallest that the variant takes stands for them. *text: the last
- * that ran, NULL if none did; what the device does wrong is in *r, and no error. */
+ * that ran, NULL if none did. What the device does wrong is in *r; an error only where the host has no memory. */
 enum rote_status op_known_answers(const struct op_inst *inst, const char **text, struct op_case_result *r);
 
 /* The same, unless a verdict on these programs is known. *right false: warned of, once a device and verdict.

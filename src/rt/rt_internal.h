@@ -118,7 +118,7 @@ void rt_programs_free(struct rote_device *dev);
 cl_event *rt_trace_event(struct rote_device *dev, const char *kernel);
 void rt_trace_free(struct rote_device *dev);
 
-/* rt_cut.c: what a launch may take on this device, and a launch cut so that no piece takes longer. */
+/* rt_cut.c: sets launch_seconds; enqueues a launch in pieces that should take no longer. */
 enum rote_status rt_launch_limit(struct rote_device *dev);
 enum rote_status rt_enqueue_cut(struct rt_kernel *k, int dims, const size_t *global, const size_t *local);
 

@@ -59,6 +59,11 @@ def watchdog(folder):
     _, error = rote("train", *COMMON, "--set", "model=cnn", "--out", folder / "whole", "--quiet", code=(1, 3),
                     env={**env, "ROTE_LAUNCH_MS": "0"})[:2]
     check("ROTE_LAUNCH_MS" in error, error)
+    rote("train", *COMMON, "--set", "model=mlp", "--out", folder / "lost", "--quiet", code=(0, 1, 3),
+         env=environment(folder, "lost", {**env, "STUB_WATCHDOG_MS": "1", "ROTE_LAUNCH_MS": "0",
+                                          "ROTE_CACHE": str(folder / "cache lost")}))
+    verdicts = [line for f in (folder / "cache lost").glob("*.verdicts") for line in f.read_text().splitlines()]
+    check(not any(" wrong " in v for v in verdicts), f"a lost device left verdicts on its kernels: {verdicts}")
     _, error = rote("train", *COMMON, "--set", "model=cnn", "--out", folder / "soon", code=(1, 2),
                     env={"ROTE_LAUNCH_MS": "soon"})[:2]
     check("'soon'" in error and "milliseconds" in error, error)

@@ -71,7 +71,7 @@ cl_int clGetEventProfilingInfo(cl_event event, cl_profiling_info what, size_t si
     cl_int (*real)(cl_event, cl_profiling_info, size_t, void *, size_t *);
     *(void **)&real = dlsym(RTLD_NEXT, "clGetEventProfilingInfo");
     cl_int e = real(event, what, size, value, size_out);
-    for (size_t i = n_timed; !e && i > 0 && i + MOST_TIMED > n_timed; i--)
+    for (size_t i = n_timed; !e && value && i > 0 && i + MOST_TIMED > n_timed; i--)
         if (timed[(i - 1) % MOST_TIMED].event == event) {
             *(cl_ulong *)value = what == CL_PROFILING_COMMAND_END ? timed[(i - 1) % MOST_TIMED].ns : 0;
             break;

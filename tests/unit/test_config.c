@@ -91,7 +91,8 @@ START_TEST(everything_survives_a_round_trip)
 {
     good("model: wrn-16-4\n"
          "data:\n  kind: npy\n  train_images: \"a b: \\\"c\\\" #1.npy\"\n  train_labels: /x/y.npy\n"
-         "  test_images: 'it''s'\n  test_labels: no\n  layout: nchw\n  subset: 500\n  label_noise: 0.1\n  canaries: 0.02\n"
+         "  test_images: 'it''s'\n  test_labels: no\n  layout: nchw\n  subset: 500\n"
+         "  label_noise: 0.1\n  canaries: 0.02\n"
          "batch: 256\nepochs: 200\nseed: 9007199254740991\nseeds: {init: 3, noise: 0}\ndevice: Pas de dev\xc3\xaf\x63\x65\n"
          "optimizer: {kind: adamw, decay: 0.30000000000000004, beta2: 0.95, eps: 1e-300, nesterov: Off}\n"
          "lr: {schedule: step, base: 0.5, step_epochs: [60, 120, 160], gamma: 0.2, warmup_epochs: 1}\n"

@@ -83,6 +83,12 @@ static void tell(const struct rote_device_info *info)
     putchar('\n');
 }
 
+static void pass_on(void *user, const char *message)
+{
+    (void)user;
+    printf("warning %.*s\n", (int)strcspn(message, "\r\n"), message);
+}
+
 /* For worker_devices(). */
 static int tell_devices(const char *selector, int all)
 {
@@ -120,8 +126,10 @@ int cmd_worker(int argc, char **argv)
     }
     signal(SIGINT, SIG_IGN); /* a terminal's Ctrl-C is for the parent, whose end is ours */
     rote_set_warning_handler(NULL, NULL);
-    if (what)
+    if (what) {
+        rote_set_warning_handler(pass_on, NULL);
         return tell_devices(selector, what == 'l');
+    }
     enum rote_status st = rote_device_open(selector, &dev);
     if (st)
         return cli_fail("worker", st);

@@ -37,9 +37,11 @@ static enum rote_status canaries(const rote_run *run)
     enum rote_status st = rote_run_canaries(run, m, &planted);
     if (st || !planted)
         return st;
-    printf("\n%lld canaries, found by %-10s %9s %9s\n", (long long)planted, "", "AUROC", "AUPRC");
+    char title[48];
+    snprintf(title, sizeof title, "%lld canaries, found by", (long long)planted);
+    printf("\n%-41s %5s %9s %9s\n", title, "", "AUROC", "AUPRC");
     for (int i = 0; i < ROTE_CANARY_MEASURES; i++)
-        printf("  %-32s %9.3f %9.3f\n", m[i].name, m[i].auroc, m[i].auprc);
+        printf("%-41s %5s %9.3f %9.3f\n", m[i].name, "", m[i].auroc, m[i].auprc);
     return ROTE_OK;
 }
 

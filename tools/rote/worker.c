@@ -149,6 +149,10 @@ int worker_devices(const char *device, int all, double seconds, struct rote_devi
             left = end - worker_clock();
             a = worker_receive(&w, left > 0 ? left : 0, line, sizeof line);
         } while (a == WORKER_SILENT && left > 0 && !progress_stopped()); /* other signals cut the waiting short */
+        if (a == WORKER_ANSWERED && !strncmp(line, "warning ", 8)) {
+            fprintf(stderr, "rote: warning: %s\n", line + 8);
+            continue;
+        }
         if (a != WORKER_ANSWERED || strncmp(line, "device ", 7))
             break;
         struct rote_device_info *grown = realloc(*out, (size_t)(count + 1) * sizeof **out);

@@ -17,9 +17,6 @@ struct worker {
 
 /* device: a selector. Returns 0, or -1 with errno. */
 int worker_start(struct worker *w, const char *device);
-/* What a process of its own says of the device that this selector means, which it opens, or with `all` of every one
- * in the list; *out is the caller's (free). The count, or 0: `why` (its driver may have ended the process). */
-int worker_devices(const char *device, int all, double seconds, struct rote_device_info **out, char *why, size_t cap);
 /* The same with the program's arguments, argv[0] "rote", in place of `rote worker`'s. */
 int worker_start_as(struct worker *w, char *const argv[]);
 int worker_send(struct worker *w, const char *line);
@@ -29,6 +26,11 @@ enum worker_answer worker_receive(struct worker *w, double seconds, char *line, 
 /* Ends it at once, and gives how it ended, as waitpid does. Without effect where there is none. */
 int worker_kill(struct worker *w);
 double worker_clock(void);
+
+/* What a process of its own says of the device that this selector means, which it opens, or with `all` of every one
+ * in the list; *out is the caller's (free). The count, or 0: `why` (its driver may
+ * have ended the process). Warnings go to standard error. */
+int worker_devices(const char *device, int all, double seconds, struct rote_device_info **out, char *why, size_t cap);
 
 /* Missing programs of this device are built by as many workers as there are processors; b tells
  * whether a line on a terminal shows how far they are, and must live as long as the device. */
