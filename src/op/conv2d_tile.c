@@ -127,19 +127,25 @@ out:
     return st;
 }
 
-/* Chooses the layout, which stays in inst->extra. A group that was asked for is not made smaller. */
+/* Chooses the layout, which stays in inst->extra, and where the driver has had a say in inst->tuned, so that the
+ * self-test's cases get the same programs. A group that was asked for is not made smaller. */
 static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
                                     const char *name, struct layout **out)
 {
     enum rote_status st = ROTE_OK;
     struct layout *l;
-    int attempts = op_tuned(inst, "group", 0) ? 2 : (int)COUNT_OF(smaller);
+    int attempts = op_tuned(inst, "group", 0) ? 2 : (int)COUNT_OF(smaller), i = 0;
     TRY(base_alloc(&l, 1, sizeof *l));
     inst->extra = l;
-    for (int i = 0; i < attempts; i++) {
+    do
         st = try_kernel(inst, g, file, name, i, l);
-        if (st != ROTE_EUNSUPPORTED)
-            break;
+    while (st == ROTE_EUNSUPPORTED && ++i < attempts);
+    if (i && !st) {
+        op_settle(inst, "group", l->group);
+        if (l->group > 1) {
+            op_settle(inst, "vectors", 1);
+            op_settle(inst, "rows", l->pt);
+        }
     }
     *out = l;
 out:

@@ -136,6 +136,8 @@ static enum rote_status tile_kernel(struct op_inst *inst, const char *name)
         goto out;
     rt_kernel_free(inst->kernel[1]);
     inst->kernel[1] = NULL;
+    op_settle(inst, "vectors", 1);
+    op_settle(inst, "rows", SMALL_ROWS);
     *tile = conv2d_tile_of(inst, 1, SMALL_ROWS);
     TRY(rt_kernel_new(inst->dev, "head_large", name, tile->options, &inst->kernel[1]));
 out:

@@ -86,6 +86,14 @@ int64_t op_tuned(const struct op_inst *inst, const char *tunable, int64_t initia
     return initial;
 }
 
+void op_settle(struct op_inst *inst, const char *tunable, int64_t value)
+{
+    const struct op_tunable *t = inst->variant->tunables;
+    for (int i = 0; t && t[i].name; i++)
+        if (!strcmp(t[i].name, tunable) && !inst->tuned[i])
+            inst->tuned[i] = (int)value;
+}
+
 void op_inst_words(const struct op_inst *inst, char out[OP_VARIANT_WORDS])
 {
     const struct op_tunable *t = inst->variant->tunables;

@@ -109,6 +109,8 @@ enum rote_status op_inst_run(struct op_inst *inst);
 void op_inst_free(struct op_inst *inst);
 /* The chosen value of a tunable of this variant, or `initial`. */
 int64_t op_tuned(const struct op_inst *inst, const char *tunable, int64_t initial);
+/* Chooses it, unless it is chosen: what a driver made the variant fall to, so that op_inst_words gives it again. */
+void op_settle(struct op_inst *inst, const char *tunable, int64_t value);
 /* Variant and chosen tunables as op_inst_new takes them. */
 void op_inst_words(const struct op_inst *inst, char out[OP_VARIANT_WORDS]);
 /* Of the sources of the kernels that it runs. */

@@ -1,7 +1,8 @@
 """Each kernel file made wrong (a sign, the last row, channel or tap, a stride): rote certify finds it, and a training
 passes the file's variants over, by name, and gives what it gives without the fault. The breaks are mutants of
-tests/mutants. Files that share no program are broken together in a training, to have fewer of them."""
+tests/mutants. Files that share no program are broken together in a training, to have fewer of them. Needs STUB."""
 import json
+import os
 import pathlib
 import shutil
 import sys
@@ -10,7 +11,7 @@ from e2e import check, main, read_npy, rote, settings
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/mutants"))
-from mutants import CL, MUTANTS, mutate  # noqa: E402
+from mutants import CL, GROUP_MUTANTS, MUTANTS, mutate  # noqa: E402
 
 LAYERS = ("[{name: thin, type: conv2d, filters: 16, window: 3, pad: 1}, {name: gelu, type: gelu}, "
           "{name: winograd, type: conv2d, filters: 16, window: 3, pad: 1, bias: 0}, {name: norm, type: batchnorm}, "
@@ -85,7 +86,7 @@ FILES = [line for _, _, files in BROKEN for line in files]
 
 def break_file(kernels, file, new):
     """The first mutant of the file that puts this in."""
-    mutant = next((m for m in MUTANTS if m[1] == file and new in m[3]), None)
+    mutant = next((m for m in MUTANTS + GROUP_MUTANTS if m[1] == file and new in m[3]), None)
     check(mutant, f"tests/mutants has no '{new}' for {file}")
     mutate(kernels, *mutant[1:])
 
@@ -164,4 +165,30 @@ def trained(folder):
         check(close(got, want), f"{group}: losses by other variants: {got}, without a fault {want}")
 
 
-main(every_file, rates, certified, trained)
+def groups(folder):
+    """The same of the kernels that GPUs take, as most and as those whose driver finds no registers for them get them."""
+    files = [("conv2d.cl", "c0 + DEPTH < C", "conv2d_fwd/tile", "x=1x31x5x9"),
+             ("conv2d_filter.cl", "DEPTH - 1", "conv2d_bwd_filter/tile", "x=5x7x2x3"),
+             ("head_large.cl", "l + 1 < L", "head_large_fwd/tile", "x=3x5")]
+    kernels = folder / "groups"
+    shutil.copytree(CL, kernels)
+    for file, new, _, _ in files:
+        break_file(kernels, file, new)
+    for private in ("0", "64"):
+        env = {"ROTE_TEST_CLASS": "discrete", "LD_PRELOAD": os.environ["STUB"], "STUB_PRIVATE": private}
+        broken = {**env, "ROTE_KERNELS": str(kernels)}
+        want, error = train(folder, TRAINING, f"private {private}", **env)
+        check("passed over" not in error, error)
+        trusted, _ = train(folder, TRAINING, f"trusted {private}", code=(0, 1), ROTE_NO_SELFTEST="1", **broken)
+        check(not close(trusted, want), "the breaks change nothing")
+        got, error = train(folder, TRAINING, f"broken {private}", **broken)
+        check(close(got, want), f"losses by other variants: {got}, without a fault {want}")
+        for file, _, variant, case in files:
+            operator, name = variant.split("/")
+            check(f"{operator}: variant {name} is passed over: on this driver it fails its self-test" in error,
+                  f"{file} is broken, and no warning names {variant}: {error}")
+            out, _ = rote("certify", "--quick", "--only", f"{variant}/{case}", code=1, env=broken)
+            check(f"wrong    {variant}/{case}" in out, f"{file}: {out}")
+
+
+main(every_file, rates, certified, trained, groups)

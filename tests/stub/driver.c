@@ -5,6 +5,7 @@
  *   STUB_UNSTEADY=KERNEL  every second launch is left out
  *   STUB_GROUP=N          at most N work-items a group;  STUB_LOCAL=BYTES  of local memory
  *   STUB_ALLOC=BYTES      of one buffer;  STUB_PLAIN=1  no extensions
+ *   STUB_PRIVATE=BYTES    every kernel keeps so much in memory, for want of registers
  *   STUB_OPENING=TEXT     making a context on a platform whose name holds TEXT ends the process
  *   STUB_ITEM_NS=N        a work-item takes N ns, by the events' word;  STUB_WATCHDOG_MS=N: a launch that takes
  *                         longer resets the device, and all launches fail from then on */
@@ -156,6 +157,8 @@ cl_int clGetKernelWorkGroupInfo(cl_kernel kernel, cl_device_id device, cl_kernel
     cl_int e = real(kernel, device, what, size, value, size_out);
     if (!e && what == CL_KERNEL_WORK_GROUP_SIZE)
         lower("STUB_GROUP", sizeof(cl_ulong), value);
+    if (!e && what == CL_KERNEL_PRIVATE_MEM_SIZE && value && getenv("STUB_PRIVATE"))
+        *(cl_ulong *)value = number("STUB_PRIVATE");
     return e;
 }
 
