@@ -4,8 +4,11 @@ import json
 import os
 import pathlib
 import shutil
+import signal
+import subprocess
+import time
 
-from e2e import check, main, rote
+from e2e import ROTE, check, main, rote
 
 STUB = {"LD_PRELOAD": os.environ.get("STUB", "")}
 FEW = ("--quick", "--only", "pool_")
@@ -52,8 +55,22 @@ def all_devices(folder):
     made = [json.loads(f.read_text()) for f in folder.glob("all.*.json")]
     check(len(made) == 1 and "Intel" in made[0]["device"]["platform"], f"{out}{error}")
     check("portable" in error and "ended the process that opened the device" in error, error)
+    out, error = rote(*flags, "--all", env={**env, "STUB_MUTE": "Portable"})
+    check("rote: warning: a device of platform" in error and "Intel" in out, f"a device left out is not told: {error}")
     _, error = rote(*flags, "--device", "no such", code=1, env=env)
     check("no OpenCL device matches 'no such'" in error, error)
+
+
+def stopped(folder):
+    """Ctrl-C while a driver does not come back from being opened."""
+    env = {**os.environ, **STUB, "STUB_OPENING": "Portable", "STUB_WAIT": "1"}
+    for all_devices in ([], ["--all"]):
+        run = subprocess.Popen([ROTE, "certify", *FEW, *all_devices], env=env, stderr=subprocess.PIPE, text=True)
+        time.sleep(3)
+        check(run.poll() is None, "it did not wait for the driver")
+        run.send_signal(signal.SIGINT)
+        _, error = run.communicate(timeout=20)
+        check(run.returncode == 1 and "stopped" in error, f"exit {run.returncode}: {error}")
 
 
 def waivers(folder):
@@ -86,4 +103,4 @@ def comparison(folder):
     check("--list" in error, error)
 
 
-main(faults, all_devices, waivers, comparison)
+main(faults, all_devices, stopped, waivers, comparison)

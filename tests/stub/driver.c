@@ -6,7 +6,8 @@
  *   STUB_GROUP=N          at most N work-items a group;  STUB_LOCAL=BYTES  of local memory
  *   STUB_ALLOC=BYTES      of one buffer;  STUB_PLAIN=1  no extensions
  *   STUB_PRIVATE=BYTES    every kernel keeps so much in memory, for want of registers
- *   STUB_OPENING=TEXT     making a context on a platform whose name holds TEXT ends the process
+ *   STUB_OPENING=TEXT     making a context on a platform whose name holds TEXT ends the process; with STUB_WAIT=1 it
+ *                         never returns;  STUB_MUTE=TEXT: such a platform's devices tell nothing of themselves
  *   STUB_ITEM_NS=N        a work-item takes N ns, by the events' word;  STUB_WATCHDOG_MS=N: a launch that takes
  *                         longer resets the device, and all launches fail from then on */
 #define _GNU_SOURCE
@@ -108,19 +109,30 @@ cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint 
     return e;
 }
 
+static int is_of(const char *variable, cl_device_id device)
+{
+    cl_int (*ask)(cl_device_id, cl_device_info, size_t, void *, size_t *);
+    cl_platform_id platform;
+    char name[256] = "";
+    *(void **)&ask = dlsym(RTLD_NEXT, "clGetDeviceInfo");
+    if (!getenv(variable) || ask(device, CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL))
+        return 0;
+    clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
+    return strstr(name, getenv(variable)) != NULL;
+}
+
 cl_context clCreateContext(const cl_context_properties *properties, cl_uint n, const cl_device_id *device,
                            void (CL_CALLBACK *notify)(const char *, const void *, size_t, void *), void *user,
                            cl_int *error)
 {
     cl_context (*real)(const cl_context_properties *, cl_uint, const cl_device_id *,
                        void (CL_CALLBACK *)(const char *, const void *, size_t, void *), void *, cl_int *);
-    cl_platform_id platform;
-    char name[256] = "";
     *(void **)&real = dlsym(RTLD_NEXT, "clCreateContext");
-    clGetDeviceInfo(device[0], CL_DEVICE_PLATFORM, sizeof platform, &platform, NULL);
-    clGetPlatformInfo(platform, CL_PLATFORM_NAME, sizeof name - 1, name, NULL);
-    if (getenv("STUB_OPENING") && strstr(name, getenv("STUB_OPENING")))
+    if (is_of("STUB_OPENING", device[0])) {
+        while (getenv("STUB_WAIT"))
+            pause();
         abort();
+    }
     return real(properties, n, device, notify, user, error);
 }
 
@@ -137,6 +149,8 @@ cl_int clGetDeviceInfo(cl_device_id device, cl_device_info what, size_t size, vo
 {
     cl_int (*real)(cl_device_id, cl_device_info, size_t, void *, size_t *);
     *(void **)&real = dlsym(RTLD_NEXT, "clGetDeviceInfo");
+    if (is_of("STUB_MUTE", device))
+        return CL_INVALID_DEVICE;
     cl_int e = real(device, what, size, value, size_out);
     if (!e && what == CL_DEVICE_MAX_WORK_GROUP_SIZE)
         lower("STUB_GROUP", sizeof(cl_ulong), value);
