@@ -31,6 +31,8 @@ static enum rote_status apply_entry(struct schema_text *l, yaml_node_item_t item
     yaml_node_t *node = yaml_document_get_node(&l->doc, item);
     if (entry->type == CYAML_MAPPING)
         return apply_mapping(l, node, entry->mapping.fields, src, dst);
+    if (entry->type == CYAML_STRING)
+        return apply_string(entry, node, dst);
     memcpy(dst, src, entry->data_size);
     return ROTE_OK;
 }

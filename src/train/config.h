@@ -140,6 +140,9 @@ enum rote_status config_set(struct config *c, const char *assignment);
 enum rote_status config_validate(const struct config *c);
 /* Every key: loading it over the defaults gives the same config. */
 enum rote_status config_to_yaml(const struct config *c, struct base_buf *out);
+/* The keys that differ from the defaults, as config_set takes them, a line each and in the schema's order: what a
+ * run computes, in few words that stay the same when keys are added. Without `out` and `device`. */
+enum rote_status config_assignments(const struct config *c, struct base_buf *out);
 /* Into a config that is {0} or freed; with the lines and the source, for errors. */
 enum rote_status config_copy(const struct config *from, struct config *to);
 void config_free(struct config *c);

@@ -92,7 +92,7 @@ static const cyaml_schema_field_t memory_fields[] = {
 static const cyaml_schema_field_t control_fields[] = {
     BOOL(config_control, enabled), INT(config_control, every), CYAML_FIELD_END};
 
-static const cyaml_schema_field_t config_fields[] = {
+const struct cyaml_schema_field config_fields[] = {
     TEXT(config, model),
     TEXT(config, network),
     CYAML_FIELD_SEQUENCE("layers", OPT | CYAML_FLAG_POINTER, struct config, layers, &spec_entry_schema, 0,

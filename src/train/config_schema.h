@@ -1,4 +1,4 @@
-/* Inside config*.c. */
+/* The keys of a configuration: for config*.c, and for files that hold a configuration. */
 #ifndef CONFIG_SCHEMA_H
 #define CONFIG_SCHEMA_H
 
@@ -6,5 +6,6 @@
 #include "train/config.h"
 
 extern const struct schema config_schema;
+extern const struct cyaml_schema_field config_fields[]; /* of struct config */
 
 #endif

@@ -37,6 +37,8 @@ enum rote_status train_open(struct rote_device *dev, const char *folder, const c
 
 /* To the end, or ROTE_EINTERRUPTED after a checkpoint was written. */
 enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks);
+/* Until so many epochs are done, with a checkpoint at each; false in *more after the configuration's last. */
+enum rote_status train_until(struct rote_run *t, int64_t epoch, const struct train_hooks *hooks, bool *more);
 /* One epoch; false in *more after the last. */
 enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks, bool *more);
 /* Enqueues so many training steps and nothing else, for benchmarks: no log, no evaluation, no

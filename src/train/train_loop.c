@@ -248,15 +248,24 @@ out:
     return st;
 }
 
-enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks)
+enum rote_status train_until(struct rote_run *t, int64_t epoch, const struct train_hooks *hooks, bool *more)
 {
     enum rote_status st = ROTE_OK;
-    bool more = true, finished = t->step > 0 && t->step >= t->steps_per_epoch * t->cfg.epochs;
+    *more = true;
     TRY(train_start(t));
     if (t->folder && !t->log)
         TRY(runlog_open(t, NULL));
-    while (more)
-        TRY(train_epoch(t, hooks, &more));
+    while (*more && t->step < epoch * t->steps_per_epoch)
+        TRY(train_epoch(t, hooks, more));
+out:
+    return st;
+}
+
+enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    bool more, finished = t->step > 0 && t->step >= t->steps_per_epoch * t->cfg.epochs;
+    TRY(train_until(t, INT32_MAX, hooks, &more));
     if (t->folder && !finished) /* the summary of a finished run knows more */
         TRY(summary_write(t));
 out:

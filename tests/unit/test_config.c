@@ -46,6 +46,25 @@ static void set(const char *assignment)
     ck_assert_msg(!config_set(&c, assignment), "%s", rote_error_detail());
 }
 
+/* Over the defaults, what config_assignments gives makes the same configuration, `device` and `out` aside. */
+static void few_assignments(void)
+{
+    struct base_buf few = {0}, first = {0}, second = {0};
+    struct config d, bare = c;
+    bare.device = bare.out = NULL;
+    ck_assert_int_eq(config_assignments(&c, &few), ROTE_OK);
+    ck_assert_int_eq(config_defaults(&d), ROTE_OK);
+    for (char *line = few.text ? strtok(few.text, "\n") : NULL; line; line = strtok(NULL, "\n"))
+        ck_assert_msg(!config_set(&d, line), "%s: %s", line, rote_error_detail());
+    ck_assert_int_eq(config_to_yaml(&bare, &first), ROTE_OK);
+    ck_assert_int_eq(config_to_yaml(&d, &second), ROTE_OK);
+    ck_assert_str_eq(first.text, second.text);
+    config_free(&d);
+    base_buf_free(&few);
+    base_buf_free(&first);
+    base_buf_free(&second);
+}
+
 static void round_trip(void)
 {
     struct base_buf first = {0}, second = {0};
@@ -64,6 +83,7 @@ static void round_trip(void)
     config_free(&d);
     base_buf_free(&first);
     base_buf_free(&second);
+    few_assignments();
 }
 
 START_TEST(defaults_are_valid)
@@ -383,6 +403,8 @@ START_TEST(every_allocation_may_fail)
             st = config_set(&d, "layers=[{name: features, type: relu}, {name: conv1, type: relu}]");
         if (!st)
             st = config_to_yaml(&d, &text);
+        if (!st)
+            st = config_assignments(&d, &text);
         if (!st)
             st = config_spec(&d, 1, 28, 28, &s);
         base_alloc_fail_at(0);

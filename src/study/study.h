@@ -1,0 +1,156 @@
+/* Inside src/study. */
+#ifndef STUDY_H
+#define STUDY_H
+
+#include <sqlite3.h>
+
+#include "base/schema.h"
+#include "rote/study.h"
+#include "train/config.h"
+
+#define STUDY_KEY 17 /* 16 hexadecimal digits */
+
+enum study_design { STUDY_GRID, STUDY_ONE_AT_A_TIME, STUDY_RANDOM };
+enum study_search { STUDY_SEARCH_GRID, STUDY_SEARCH_RANDOM };
+enum study_goal { STUDY_MAXIMISE, STUDY_MINIMISE };
+
+/* A key that is searched: values, or a range. */
+struct study_tune {
+    char *key, **values;
+    unsigned values_count;
+    double low, high;
+    bool log, integer;
+    int line;
+};
+
+struct study_level {
+    char *name, **set; /* assignments, as `rote train --set` takes them */
+    unsigned set_count;
+    struct study_tune *tune;
+    unsigned tune_count;
+    int line;
+};
+
+/* A key with values, or levels that each set several keys. */
+struct study_factor {
+    char *name, *key, **values;
+    unsigned values_count;
+    struct study_level *levels;
+    unsigned levels_count;
+    int line;
+};
+
+/* A comparison that is declared beforehand: of - against, paired by seed. */
+struct study_primary {
+    char *figure, *of, *against;
+    double benefit; /* the least mean difference that would be worth it */
+    int line;
+};
+
+struct study_tuning {
+    int trials, first_epochs, eta;
+    enum study_search search;
+    int64_t *seeds;
+    unsigned seeds_count;
+    char *metric;
+    enum study_goal goal;
+};
+
+/* STUDY.yaml; the members have its keys' names. */
+struct study_plan {
+    char *name, *question;
+    struct config base;
+    enum study_design design;
+    int draws;
+    int64_t seed;
+    int64_t *seeds;
+    unsigned seeds_count;
+    struct study_factor *factors;
+    unsigned factors_count;
+    struct study_tune *tune;
+    unsigned tune_count;
+    struct study_tuning tuning;
+    struct study_primary *primary;
+    unsigned primary_count;
+    double alpha;
+    bool alone; /* the runs' cost is measured: one at a time on the machine */
+    bool keep;  /* the runs' folders */
+};
+
+/* One combination of levels. */
+struct study_cell {
+    char *id;
+    int level[16]; /* of each factor */
+    const char *set[64];
+    int n_set;
+    const struct study_tune *tune[16];
+    int n_tune, trials, selected; /* trials 0: nothing to tune; selected -1: not known yet */
+};
+
+/* A run of the plan. */
+struct study_run {
+    int cell, trial; /* trial -1: of the comparison */
+    int64_t seed;
+    int64_t epochs;      /* that it is to do as far as is known; 0: it does not go on */
+    struct config config;
+    char *assignments;   /* NULL: not known before the tuning is over */
+    char key[STUDY_KEY];
+    /* as the database has it */
+    int64_t done; /* epochs */
+    bool ended;   /* by an error, or a loss that is no number */
+};
+
+struct rote_study {
+    struct study_plan plan;
+    struct study_cell *cell;
+    int n_cells;
+    struct study_run *run;
+    int n_runs;
+    char *path, *folder; /* of the database; of the runs' folders */
+    sqlite3 *db;
+    int lock, machine; /* file descriptors, -1 without */
+};
+
+/* study_plan.c */
+enum rote_status study_plan_load(const char *path, struct study_plan *out);
+void study_plan_free(struct study_plan *p);
+
+/* study_cells.c: combinations of levels, and their runs */
+enum rote_status study_cells(struct rote_study *s);
+void study_cells_free(struct rote_study *s);
+/* The value of dimension d in trial t, as a YAML value. */
+enum rote_status study_trial_value(const struct rote_study *s, const struct study_cell *c, int trial, int d, char out[64]);
+/* Configuration, assignments and key of a run; of a comparison's, once its cell's trial is selected. */
+enum rote_status study_run_make(struct rote_study *s, struct study_run *r);
+
+/* study_db.c */
+enum rote_status study_db_open(struct rote_study *s);
+/* Brings done, ended up to date. */
+enum rote_status study_db_load(struct rote_study *s);
+struct study_result {
+    const char *state, *error; /* "done", "diverged", "failed" */
+    const char *device, *driver, *rote;
+    int64_t epochs, peak_bytes;
+    double seconds, training_seconds, instrument_seconds; /* NAN: not known */
+    double joules;                                        /* < 0: not known */
+    const char *figures;    /* lines "epoch,set,head,figure,value" */
+};
+enum rote_status study_db_put(struct rote_study *s, const char *key, const char *assignments,
+                              const struct study_result *r);
+/* Which runs of the plan a key is. */
+enum rote_status study_db_members(struct rote_study *s, const char *key);
+enum rote_status study_db_forget_failed(struct rote_study *s);
+/* Of "test.class.accuracy" after this epoch; NAN where there is none. */
+enum rote_status study_db_figure(struct rote_study *s, const char *key, int64_t epoch, const char *figure, double *out);
+enum rote_status study_db_prepare(struct rote_study *s, const char *sql, sqlite3_stmt **out);
+enum rote_status study_db_error(struct rote_study *s, const char *doing);
+
+/* study_halving.c: what each run is to do next, by what is known; selects the trials */
+enum rote_status study_next(struct rote_study *s);
+bool study_unfinished(const struct study_run *r);
+
+/* study_status.c */
+double study_remaining(struct rote_study *s);
+void study_count(const struct rote_study *s, int *done, int *total);
+
+#endif

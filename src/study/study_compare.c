@@ -1,0 +1,322 @@
+/* What the finished runs of a study show: cells' means, the comparisons that were declared beforehand, and all others
+ * as exploration. Pairs share their seed; a pair counts when both runs are done to the end. */
+#include <jansson.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rote/statistics.h"
+#include "study/study.h"
+
+#define RESAMPLES 10000
+#define USUAL_FIGURE "test.class.accuracy"
+
+struct difference {
+    const char *figure, *of, *against; /* cells */
+    double mean, benefit, p, adjusted;
+    struct rote_interval t, bca;
+    int pairs;
+};
+
+static const struct study_run *run_of(const struct rote_study *s, int cell, int64_t seed)
+{
+    for (int i = 0; i < s->n_runs; i++)
+        if (s->run[i].cell == cell && s->run[i].trial < 0 && s->run[i].seed == seed)
+            return &s->run[i];
+    return NULL;
+}
+
+static int cell_of(const struct rote_study *s, const char *id)
+{
+    for (int c = 0; c < s->n_cells; c++)
+        if (!strcmp(s->cell[c].id, id))
+            return c;
+    return -1;
+}
+
+/* NAN where the run is not done, ended early, or has no such figure. */
+static enum rote_status value_of(struct rote_study *s, int cell, int64_t seed, const char *figure, double *out)
+{
+    const struct study_run *r = run_of(s, cell, seed);
+    *out = NAN;
+    if (!r || !r->assignments || r->ended || r->done < r->epochs)
+        return ROTE_OK;
+    return study_db_figure(s, r->key, r->done, figure, out);
+}
+
+static enum rote_status compare(struct rote_study *s, struct difference *d)
+{
+    enum rote_status st = ROTE_OK;
+    const struct study_plan *p = &s->plan;
+    double *x = NULL;
+    size_t n = 0;
+    int of = cell_of(s, d->of), against = cell_of(s, d->against);
+    TRY(base_alloc(&x, p->seeds_count, sizeof *x));
+    d->mean = d->p = d->adjusted = d->t.low = d->t.high = d->bca.low = d->bca.high = NAN;
+    for (unsigned i = 0; i < p->seeds_count; i++) {
+        double a, b;
+        TRY(value_of(s, of, p->seeds[i], d->figure, &a));
+        TRY(value_of(s, against, p->seeds[i], d->figure, &b));
+        if (!isnan(a) && !isnan(b))
+            x[n++] = a - b;
+    }
+    d->pairs = (int)n;
+    if (n)
+        d->mean = 0;
+    for (size_t i = 0; i < n; i++)
+        d->mean += x[i] / (double)n;
+    if (n < 2)
+        goto out;
+    TRY(rote_t_interval(x, n, 1 - p->alpha, &d->t));
+    TRY(rote_bca_interval(x, n, 1 - p->alpha, RESAMPLES, (uint64_t)p->seed, &d->bca));
+    TRY(rote_sign_flip_test(x, n, (uint64_t)p->seed, &d->p));
+out:
+    base_free(x);
+    return st;
+}
+
+static enum rote_status compare_primary(struct rote_study *s, struct difference **out)
+{
+    enum rote_status st = ROTE_OK;
+    const struct study_plan *p = &s->plan;
+    struct difference *d = NULL;
+    double *ps = NULL;
+    size_t known = 0;
+    TRY(base_alloc(&d, p->primary_count, sizeof *d));
+    TRY(base_alloc(&ps, p->primary_count, sizeof *ps));
+    for (unsigned i = 0; i < p->primary_count; i++) {
+        const struct study_primary *q = &p->primary[i];
+        d[i] = (struct difference){.figure = q->figure ? q->figure : USUAL_FIGURE, .of = q->of, .against = q->against,
+                                   .benefit = q->benefit};
+        TRY(compare(s, &d[i]));
+        ps[i] = isnan(d[i].p) ? 1 : d[i].p; /* without pairs yet it counts all the same */
+        known += !isnan(d[i].p);
+    }
+    if (known)
+        TRY(rote_holm(ps, p->primary_count, ps));
+    for (unsigned i = 0; i < p->primary_count; i++)
+        d[i].adjusted = isnan(d[i].p) ? NAN : ps[i];
+    *out = d;
+    d = NULL;
+out:
+    base_free(d);
+    base_free(ps);
+    return st;
+}
+
+/* Each factor's levels against its first one, everything else being equal. */
+static enum rote_status explore(struct rote_study *s, const char *figure, struct difference **out, size_t *count)
+{
+    enum rote_status st = ROTE_OK;
+    struct difference *d = NULL;
+    size_t n = 0;
+    for (int a = 0; a < s->n_cells; a++)
+        for (int b = 0; b < s->n_cells; b++) {
+            unsigned differ = 0, which = 0;
+            for (unsigned f = 0; f < s->plan.factors_count; f++)
+                if (s->cell[a].level[f] != s->cell[b].level[f]) {
+                    differ++;
+                    which = f;
+                }
+            if (differ != 1 || s->cell[b].level[which] != 0)
+                continue;
+            TRY(base_grow(&d, n + 1, sizeof *d));
+            d[n] = (struct difference){.figure = figure, .of = s->cell[a].id, .against = s->cell[b].id};
+            TRY(compare(s, &d[n++]));
+        }
+    *out = d;
+    *count = n;
+    d = NULL;
+out:
+    base_free(d);
+    return st;
+}
+
+static const char *verdict(const struct rote_study *s, const struct difference *d)
+{
+    if (isnan(d->adjusted))
+        return "no pairs yet";
+    if (d->adjusted > s->plan.alpha)
+        return "not shown";
+    if (d->benefit != 0)
+        return d->benefit > 0 ? d->mean >= d->benefit ? "shown, and worth it" : "shown, below what would be worth it"
+                              : d->mean <= d->benefit ? "shown, and worth it" : "shown, below what would be worth it";
+    return "shown";
+}
+
+static enum rote_status print_difference(const struct rote_study *s, const struct difference *d, bool primary,
+                                         struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(base_buf_printf(out, "  %s\n    - %s\n    %s", d->of, d->against, d->figure));
+    if (d->pairs < 2) {
+        TRY(base_buf_printf(out, ": %d pair%s\n", d->pairs, d->pairs == 1 ? "" : "s"));
+        goto out;
+    }
+    TRY(base_buf_printf(out, " %+.5f  t [%+.5f, %+.5f]  BCa [%+.5f, %+.5f]  p %.4f", d->mean, d->t.low, d->t.high,
+                        d->bca.low, d->bca.high, d->p));
+    if (primary)
+        TRY(base_buf_printf(out, "  Holm %.4f  %d pairs: %s\n", d->adjusted, d->pairs, verdict(s, d)));
+    else
+        TRY(base_buf_printf(out, "  %d pairs\n", d->pairs));
+out:
+    return st;
+}
+
+static enum rote_status print_cells(struct rote_study *s, const char *figure, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    int width = 4;
+    for (int c = 0; c < s->n_cells; c++)
+        width = (int)strlen(s->cell[c].id) > width ? (int)strlen(s->cell[c].id) : width;
+    TRY(base_buf_printf(out, "%-*s  %5s  %s\n", width, "cell", "runs", figure));
+    for (int c = 0; c < s->n_cells; c++) {
+        double sum = 0, square = 0, v;
+        int n = 0;
+        for (unsigned i = 0; i < s->plan.seeds_count; i++) {
+            TRY(value_of(s, c, s->plan.seeds[i], figure, &v));
+            if (isnan(v))
+                continue;
+            sum += v;
+            square += v * v;
+            n++;
+        }
+        TRY(base_buf_printf(out, "%-*s  %5d", width, s->cell[c].id, n));
+        if (n)
+            TRY(base_buf_printf(out, "  %.5f", sum / n));
+        if (n > 1)
+            TRY(base_buf_printf(out, "  sd %.5f", sqrt(fmax(0, (square - sum * sum / n) / (n - 1)))));
+        TRY(base_buf_printf(out, "\n"));
+    }
+out:
+    return st;
+}
+
+static enum rote_status as_text(struct rote_study *s, const char *figure, const struct difference *primary,
+                                const struct difference *other, size_t others, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    const struct study_plan *p = &s->plan;
+    if (p->question)
+        TRY(base_buf_printf(out, "%s\n\n", p->question));
+    TRY(print_cells(s, figure, out));
+    if (p->primary_count) {
+        int needed = rote_seeds_needed(p->primary_count, p->alpha);
+        TRY(base_buf_printf(out, "\nDeclared beforehand (sign flips, Holm over %u, alpha %g):\n", p->primary_count,
+                            p->alpha));
+        if ((int)p->seeds_count < needed)
+            TRY(base_buf_printf(out, "  %u seeds cannot show anything here: at least %d are needed.\n", p->seeds_count,
+                                needed));
+        for (unsigned i = 0; i < p->primary_count; i++)
+            TRY(print_difference(s, &primary[i], true, out));
+    }
+    if (others)
+        TRY(base_buf_printf(out, "\nExploration (not adjusted for their number; nothing here is shown):\n"));
+    for (size_t i = 0; i < others; i++)
+        TRY(print_difference(s, &other[i], false, out));
+out:
+    return st;
+}
+
+static json_t *real(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+static json_t *difference_json(const struct rote_study *s, const struct difference *d, bool primary)
+{
+    json_t *o = json_pack("{s:s s:s s:s s:i s:o s:o s:[o o] s:[o o]}", "of", d->of, "against", d->against, "figure",
+                          d->figure, "pairs", d->pairs, "mean", real(d->mean), "p", real(d->p), "t", real(d->t.low),
+                          real(d->t.high), "bca", real(d->bca.low), real(d->bca.high));
+    if (primary) {
+        json_object_set_new(o, "adjusted", real(d->adjusted));
+        json_object_set_new(o, "benefit", real(d->benefit));
+        json_object_set_new(o, "verdict", json_string(verdict(s, d)));
+    }
+    return o;
+}
+
+/* All figures of a run after its last epoch. */
+static enum rote_status figures_json(struct rote_study *s, const struct study_run *r, json_t *out)
+{
+    enum rote_status st = ROTE_OK;
+    sqlite3_stmt *q = NULL;
+    TRY(study_db_prepare(s, "SELECT part || '.' || head || '.' || figure, value FROM figure WHERE key = ? AND epoch = ?",
+                         &q));
+    sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(q, 2, r->done);
+    while (sqlite3_step(q) == SQLITE_ROW)
+        json_object_set_new(out, (const char *)sqlite3_column_text(q, 0),
+                            sqlite3_column_type(q, 1) == SQLITE_NULL ? json_null() : json_real(sqlite3_column_double(q, 1)));
+out:
+    sqlite3_finalize(q);
+    return st;
+}
+
+static enum rote_status cells_json(struct rote_study *s, json_t *out)
+{
+    enum rote_status st = ROTE_OK;
+    for (int c = 0; c < s->n_cells; c++) {
+        json_t *runs = json_array();
+        json_array_append_new(out, json_pack("{s:s s:o}", "cell", s->cell[c].id, "runs", runs));
+        for (unsigned i = 0; i < s->plan.seeds_count; i++) {
+            const struct study_run *r = run_of(s, c, s->plan.seeds[i]);
+            if (!r->assignments || r->ended || r->done < r->epochs)
+                continue;
+            json_t *figures = json_object();
+            json_array_append_new(runs, json_pack("{s:I s:s s:I s:o}", "seed", (json_int_t)r->seed, "key", r->key,
+                                                  "epochs", (json_int_t)r->done, "figures", figures));
+            TRY(figures_json(s, r, figures));
+        }
+    }
+out:
+    return st;
+}
+
+static enum rote_status as_json(struct rote_study *s, const struct difference *primary, const struct difference *other,
+                                size_t others, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    const struct study_plan *p = &s->plan;
+    json_t *cells = json_array(), *declared = json_array(), *exploration = json_array();
+    json_t *all = json_pack("{s:s s:o s:f s:I s:i s:o s:o s:o}", "name", p->name, "question",
+                            p->question ? json_string(p->question) : json_null(), "alpha", p->alpha, "seeds",
+                            (json_int_t)p->seeds_count, "seeds_needed", rote_seeds_needed(p->primary_count, p->alpha),
+                            "cells", cells, "primary", declared, "exploration", exploration);
+    char *text = NULL;
+    TRY(cells_json(s, cells));
+    for (unsigned i = 0; i < p->primary_count; i++)
+        json_array_append_new(declared, difference_json(s, &primary[i], true));
+    for (size_t i = 0; i < others; i++)
+        json_array_append_new(exploration, difference_json(s, &other[i], false));
+    text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    if (!text)
+        FAIL(ROTE_ENOMEM, "no memory for the comparison");
+    TRY(base_buf_printf(out, "%s\n", text));
+out:
+    free(text);
+    json_decref(all);
+    return st;
+}
+
+enum rote_status rote_study_compare(rote_study *s, int json, char **text)
+{
+    enum rote_status st = ROTE_OK;
+    struct difference *primary = NULL, *other = NULL;
+    struct base_buf out = {0};
+    size_t others = 0;
+    if (!s || !text)
+        return base_null_argument("rote_study_compare");
+    TRY(study_next(s));
+    TRY(compare_primary(s, &primary));
+    const char *figure = s->plan.primary_count ? primary[0].figure : USUAL_FIGURE;
+    TRY(explore(s, figure, &other, &others));
+    TRY(json ? as_json(s, primary, other, others, &out) : as_text(s, figure, primary, other, others, &out));
+    *text = out.text;
+    out.text = NULL;
+out:
+    base_free(primary);
+    base_free(other);
+    base_buf_free(&out);
+    return st;
+}

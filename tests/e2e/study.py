@@ -1,0 +1,160 @@
+"""A study: killed ten times with kill -9, shared by two processes, or brought from another machine as text, its
+database holds what an undisturbed one holds, time and energy aside; nothing runs twice; the comparison says what SciPy
+says of the same numbers; what is wrong in a plan is told."""
+import json
+import random
+import signal
+import sqlite3
+import statistics
+import subprocess
+import time
+
+from e2e import ROTE, check, main, rote
+
+PLAN = """
+name: try
+question: Does weight decay help?
+base:
+  model: mlp
+  epochs: 4
+  data: {kind: synthetic, train_count: 384, test_count: 128}
+  batch: 64
+factors:
+- {name: noise, key: data.label_noise, values: [0.3]}
+- name: regulariser
+  levels:
+  - {name: none}
+  - name: decay
+    set: [augment.crop=1, "heads=[{name: class, kind: class}, {name: random, n: 4, lambda: 0.1}]"]
+    tune:
+    - {key: optimizer.decay, low: 1e-4, high: 1e-1, log: true}
+tuning: {trials: 3, first_epochs: 1, eta: 2, metric: test.class.accuracy}
+seeds: [1, 2]
+primary:
+- {of: noise=0.3/regulariser=decay, against: noise=0.3/regulariser=none, benefit: 0.01}
+"""
+TIMES = ("seconds", "training_seconds", "instrument_seconds", "joules")
+
+
+def plan(folder, name, text=PLAN):
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    return path
+
+
+def content(path):
+    """Every table but what tells of time and energy."""
+    db = sqlite3.connect(path)
+    out = {}
+    for (table,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall():
+        rows = db.execute(f"SELECT * FROM {table}")
+        keep = [i for i, c in enumerate(rows.description) if c[0] not in TIMES]
+        out[table] = [[row[i] for i in keep] for row in rows]
+    db.close()
+    check(len(out["run"]) == 7 and len(out["figure"]) > 300, f"{[(k, len(v)) for k, v in out.items()]}")
+    return out
+
+
+def undisturbed(folder):
+    global WANT
+    path = plan(folder, "a")
+    out, _ = rote("study", "run", path)
+    check("[7 of 7]" in out and "nan" not in out, out)
+    WANT = content(folder / "a.db")
+    check(not (folder / "a.db.runs").exists(), "folders of finished runs are left")
+    out, _ = rote("study", "run", path)
+    check(out == "", f"something ran twice: {out}")
+    out, _ = rote("study", "status", path)
+    check("7 of 7 runs" in out and "optimizer.decay=" in out, out)
+    told = json.loads(rote("study", "status", path, "--json")[0])
+    check(told["done"] == told["runs"] == 7 and told["seconds_left"] == 0, f"{told}")
+
+
+def killed(folder):
+    path = plan(folder, "b")
+    dice = random.Random(5)
+    ended = 0
+    for kills in range(60):
+        if ended == 10:
+            break
+        run = subprocess.Popen([ROTE, "study", "run", path, "--quiet"], stderr=subprocess.DEVNULL)
+        time.sleep(dice.uniform(0.3, 2))
+        ended += run.poll() is None
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        if sqlite3.connect(folder / "b.db").execute("SELECT count(*) FROM run WHERE epochs = 4").fetchone()[0] == 6:
+            break
+    rote("study", "run", path, "--quiet")
+    check(ended == 10, f"it was killed {ended} times only")
+    check(content(folder / "b.db") == WANT, "killed, the database holds something else")
+
+
+def shared(folder):
+    path = plan(folder, "c")
+    two = [subprocess.Popen([ROTE, "study", "run", path], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    out = [run.communicate(timeout=300)[0].splitlines() for run in two]
+    check(all(run.returncode == 0 for run in two) and all(out), f"{out}")
+    told = [line.split("(")[1].split(")")[0] + line.split("after")[1].split()[0] for lines in out for line in lines]
+    check(len(told) == len(set(told)), f"a run was done by both: {out}")
+    check(content(folder / "c.db") == WANT, "by two processes, the database holds something else")
+
+
+def carried(folder):
+    text, _ = rote("study", "export", folder / "a.yaml")
+    lines = text.splitlines()
+    check(len(lines) == len(WANT["run"]), f"{len(lines)} lines")
+    path = plan(folder, "d")
+    (folder / "half.jsonl").write_text("".join(line + "\n" for line in lines[::2]))
+    out, _ = rote("study", "import", path, folder / "half.jsonl")
+    check(f"{len(lines[::2])} runs added" in out, out)
+    rote("study", "run", path, "--quiet")
+    check(content(folder / "d.db") == WANT, "with runs from elsewhere, the database holds something else")
+    out, _ = rote("study", "import", path, folder / "half.jsonl")
+    check(out.startswith("0 runs added"), out)
+    check(rote("study", "export", path, "--out", folder / "again.jsonl")[0] == "", "printed as well")
+    check(sorted(json.loads(s)["key"] for s in (folder / "again.jsonl").read_text().splitlines()) ==
+          sorted(json.loads(s)["key"] for s in lines), "other runs come out")
+    (folder / "bad.jsonl").write_text(lines[0] + "\n{}\n")
+    _, error = rote("study", "import", path, folder / "bad.jsonl", code=1)
+    check("bad.jsonl:2" in error, error)
+
+
+def compared(folder):
+    text, _ = rote("study", "compare", folder / "a.yaml")
+    check("cannot show anything" in text and "at least 6" in text and "Exploration" in text, text)
+    told = json.loads(rote("study", "compare", folder / "a.yaml", "--json")[0])
+    of, against = ([r["figures"]["test.class.accuracy"] for r in next(
+        c["runs"] for c in told["cells"] if c["cell"] == told["primary"][0][side])] for side in ("of", "against"))
+    mean = statistics.mean(a - b for a, b in zip(of, against))
+    check(abs(told["primary"][0]["mean"] - mean) < 1e-9 and len(told["exploration"]) == 1, f"{told['primary']}")
+
+
+def wrong(folder):
+    for change, said in (
+            (("model: mlp", "model: mpl"), "mlp"), (("seeds: [1, 2]", "seeds: [1, 1]"), "twice"),
+            (("seeds: [1, 2]", "seeds: [1001]"), "tunes and compares"), (("  epochs: 4", "  epocs: 4"), "epochs"),
+            (("set: [augment.crop=1", "set: [augment.corp=1"), "did you mean crop"),
+            (("of: noise=0.3/regulariser=decay", "of: noise=1/regulariser=decay"), "no cell"),
+            (("low: 1e-4", "low: 0"), "log needs"), (("key: data.label_noise, ", ""), "factor noise"),
+            (("metric: test.class.accuracy", "metric: test.class.accuray"), "no figure")):
+        path = plan(folder, "bad", PLAN.replace(*change))
+        _, error = rote("study", "run", path, "--db", folder / "bad.db", code=1)
+        check(said in error, f"{change}: {error}")
+    _, error = rote("study", "stat", folder / "a.yaml", code=2)
+    check("nearest: status" in error, error)
+    (folder / "text.db").write_text("not a database, but more than a hundred bytes of text " * 4)
+    _, error = rote("study", "status", folder / "a.yaml", "--db", folder / "text.db", code=1)
+    check("text.db" in error and "database" in error, error)
+
+
+def diverging(folder):
+    """A loss that is no number is a result; the study goes on."""
+    text = PLAN.replace("{name: none}", "{name: none, set: [lr.base=1e25]}")
+    path = plan(folder, "e", text)
+    out, _ = rote("study", "run", path)
+    check(out.count("diverged:") == 2 and "lower lr.base" in out, out)
+    told = json.loads(rote("study", "status", path, "--json")[0])
+    check(told["done"] == told["runs"] and told["cells"][0]["diverged"] == 2, f"{told}")
+
+
+main(undisturbed, killed, shared, carried, compared, wrong, diverging)
