@@ -149,6 +149,17 @@ enum rote_status study_db_error(struct rote_study *s, const char *doing);
 enum rote_status study_next(struct rote_study *s);
 bool study_unfinished(const struct study_run *r);
 
+/* study_warning.c */
+#define STUDY_SIGNALS 4
+struct study_warning {
+    const char *signal;
+    int runs, turned;           /* whose validation loss has its least value before their last epoch */
+    int warned, false_warnings; /* at the turn or before, of those that turn; of the others */
+    double auroc, lead;         /* lead: median of those that warned at all, in epochs; NAN: not known */
+};
+/* *runs below 2: too few have what it takes, and *out stays as it is. */
+enum rote_status study_warnings(struct rote_study *s, struct study_warning out[STUDY_SIGNALS], int *runs);
+
 /* study_status.c */
 double study_remaining(struct rote_study *s);
 void study_count(const struct rote_study *s, int *done, int *total);

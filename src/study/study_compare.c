@@ -192,6 +192,24 @@ out:
     return st;
 }
 
+static enum rote_status print_warnings(struct rote_study *s, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    struct study_warning w[STUDY_SIGNALS];
+    int runs;
+    TRY(study_warnings(s, w, &runs));
+    if (runs < 2)
+        goto out;
+    TRY(base_buf_printf(out, "\nEarly warning: does a signal rise before validation loss does? %d of %d runs turn.\n"
+                        "  %-16s  %6s  %11s  %8s  %5s\n", w[0].turned, runs, "signal", "AUROC", "median lead",
+                        "in time", "false"));
+    for (int k = 0; k < STUDY_SIGNALS; k++)
+        TRY(base_buf_printf(out, "  %-16s  %6.3f  %+11.1f  %4d/%-3d  %2d/%-2d\n", w[k].signal, w[k].auroc, w[k].lead,
+                            w[k].warned, w[k].turned, w[k].false_warnings, runs - w[k].turned));
+out:
+    return st;
+}
+
 static enum rote_status as_text(struct rote_study *s, const char *figure, const struct difference *primary,
                                 const struct difference *other, size_t others, struct base_buf *out)
 {
@@ -214,6 +232,7 @@ static enum rote_status as_text(struct rote_study *s, const char *figure, const 
         TRY(base_buf_printf(out, "\nExploration (not adjusted for their number; nothing here is shown):\n"));
     for (size_t i = 0; i < others; i++)
         TRY(print_difference(s, &other[i], false, out));
+    TRY(print_warnings(s, out));
 out:
     return st;
 }
@@ -278,17 +297,25 @@ static enum rote_status as_json(struct rote_study *s, const struct difference *p
 {
     enum rote_status st = ROTE_OK;
     const struct study_plan *p = &s->plan;
-    json_t *cells = json_array(), *declared = json_array(), *exploration = json_array();
-    json_t *all = json_pack("{s:s s:o s:f s:I s:i s:o s:o s:o}", "name", p->name, "question",
+    json_t *cells = json_array(), *declared = json_array(), *exploration = json_array(), *warnings = json_array();
+    struct study_warning w[STUDY_SIGNALS];
+    int runs;
+    json_t *all = json_pack("{s:s s:o s:f s:I s:i s:o s:o s:o s:o}", "name", p->name, "question",
                             p->question ? json_string(p->question) : json_null(), "alpha", p->alpha, "seeds",
                             (json_int_t)p->seeds_count, "seeds_needed", rote_seeds_needed(p->primary_count, p->alpha),
-                            "cells", cells, "primary", declared, "exploration", exploration);
+                            "cells", cells, "primary", declared, "exploration", exploration, "early_warning", warnings);
     char *text = NULL;
     TRY(cells_json(s, cells));
     for (unsigned i = 0; i < p->primary_count; i++)
         json_array_append_new(declared, difference_json(s, &primary[i], true));
     for (size_t i = 0; i < others; i++)
         json_array_append_new(exploration, difference_json(s, &other[i], false));
+    TRY(study_warnings(s, w, &runs));
+    for (int k = 0; runs >= 2 && k < STUDY_SIGNALS; k++)
+        json_array_append_new(warnings, json_pack("{s:s s:i s:i s:i s:i s:o s:o}", "signal", w[k].signal, "runs", runs,
+                                                  "turned", w[k].turned, "in_time", w[k].warned, "false",
+                                                  w[k].false_warnings, "auroc", real(w[k].auroc), "lead",
+                                                  real(w[k].lead)));
     text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     if (!text)
         FAIL(ROTE_ENOMEM, "no memory for the comparison");

@@ -3,6 +3,7 @@ database holds what an undisturbed one holds, time and energy aside; nothing run
 says of the same numbers; what is wrong in a plan is told."""
 import json
 import random
+import shutil
 import signal
 import sqlite3
 import statistics
@@ -129,6 +130,51 @@ def compared(folder):
     check(abs(told["primary"][0]["mean"] - mean) < 1e-9 and len(told["exploration"]) == 1, f"{told['primary']}")
 
 
+def warned(folder):
+    """Early warning, on validation figures that are made up, against the definition written down once more."""
+    plan(folder, "w")
+    shutil.copy(folder / "a.db", folder / "w.db")
+    db = sqlite3.connect(folder / "w.db")
+    keys = sorted({key for (key,) in db.execute("SELECT key FROM member WHERE trial = -1")})
+    dice = random.Random(3)
+    runs = []
+    for i, key in enumerate(keys):
+        loss = [abs(e - (1 + i % 3)) + 0.1 * dice.random() for e in range(4)]  # the last in turn: it does not turn
+        for e in range(4):
+            for name, value in (("loss", loss[e]), ("accuracy", 0.5)):
+                db.execute("INSERT INTO figure VALUES (?, ?, 'validation', 'class', ?, ?)", (key, e + 1, name, value))
+
+        def series(part, head, name):
+            return [v for (v,) in db.execute("SELECT value FROM figure WHERE key = ? AND part = ? AND head = ? AND "
+                                             "figure = ? ORDER BY epoch", (key, part, head, name))]
+        stream = series("stream", "class", "loss")
+        turn = loss.index(min(loss))
+        runs.append((turn if turn < 3 else 4, {
+            "excess_rla": series("clean", "random", "chance_corrected"),
+            "loss_gap": [a - b for a, b in zip(loss, stream)],
+            "accuracy_gap": [a - 0.5 for a in series("stream", "class", "accuracy")],
+            "cumulative_loss": [sum(stream[:e + 1]) for e in range(4)]}))
+    db.commit()
+    db.close()
+    told = json.loads(rote("study", "compare", folder / "w.yaml", "--json")[0])["early_warning"]
+    check([w["signal"] for w in told] == list(runs[0][1]), f"{told}")
+    for w in told:
+        high = [x[w["signal"]][e] for turn, x in runs for e in range(turn, 4)]
+        low = [x[w["signal"]][e] for turn, x in runs for e in range(min(turn, 4))]
+        auroc = sum((a > b) + 0.5 * (a == b) for a in high for b in low) / len(high) / len(low)
+        leads, in_time, false = [], 0, 0
+        for i, (turn, x) in enumerate(runs):
+            others = sorted(y[w["signal"]][e] for k, (t, y) in enumerate(runs) if k != i for e in range(min(t, 4)))
+            above = [e for e, v in enumerate(x[w["signal"]]) if v > others[int(0.95 * (len(others) - 1))]]
+            if turn < 4 and above:
+                leads.append(turn - above[0])
+                in_time += above[0] <= turn
+            false += turn == 4 and bool(above)
+        check(abs(w["auroc"] - auroc) < 1e-8 and w["in_time"] == in_time and w["false"] == false and
+              w["turned"] == sum(t < 4 for t, _ in runs), f"{w}, expected {auroc}, {in_time}, {false}")
+        check(w["lead"] == (statistics.median(leads) if leads else None), f"{w}, leads {leads}")
+
+
 def wrong(folder):
     for change, said in (
             (("model: mlp", "model: mpl"), "mlp"), (("seeds: [1, 2]", "seeds: [1, 1]"), "twice"),
@@ -157,4 +203,4 @@ def diverging(folder):
     check(told["done"] == told["runs"] and told["cells"][0]["diverged"] == 2, f"{told}")
 
 
-main(undisturbed, killed, shared, carried, compared, wrong, diverging)
+main(undisturbed, killed, shared, carried, compared, warned, wrong, diverging)

@@ -1,0 +1,175 @@
+/* Whether a rise of random-label accuracy warns of overfitting, as a hypothesis that is tested on a study's runs, beside
+ * simpler signals that cost nothing.
+ *
+ * A run turns at the epoch of its least validation loss, if that is not its last. A signal should be high from there
+ * on and low before, and throughout runs that do not turn: AUROC over all epochs of all runs. It warns at the first
+ * epoch at which it exceeds the 95th percentile that it has over such low epochs of the *other* runs; the lead is how
+ * many epochs before the turn that is (negative: after it); a warning in a run that does not turn is false. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rote/statistics.h"
+#include "study/study.h"
+
+#define LEVEL 0.95
+
+static const char *const names[STUDY_SIGNALS] = {"excess_rla", "loss_gap", "accuracy_gap", "cumulative_loss"};
+
+struct series {
+    double *x[STUDY_SIGNALS];
+    int epochs, turn; /* turn: epoch counted from 0, or epochs where it does not turn */
+};
+
+static enum rote_status figure(struct rote_study *s, const struct study_run *r, int epoch, const char *name, double *out)
+{
+    return study_db_figure(s, r->key, epoch + 1, name, out);
+}
+
+/* The first head of the run that has a chance-corrected accuracy on clean training samples. */
+static enum rote_status random_head(struct rote_study *s, const struct study_run *r, char name[160])
+{
+    enum rote_status st = ROTE_OK;
+    sqlite3_stmt *q = NULL;
+    name[0] = 0;
+    TRY(study_db_prepare(s, "SELECT min(head) FROM figure WHERE key = ? AND part = 'clean' AND figure = 'chance_corrected'",
+                         &q));
+    sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
+    if (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0))
+        snprintf(name, 160, "clean.%s.chance_corrected", (const char *)sqlite3_column_text(q, 0));
+out:
+    sqlite3_finalize(q);
+    return st;
+}
+
+static void series_clear(struct series *y)
+{
+    for (int k = 0; k < STUDY_SIGNALS; k++)
+        base_free(y->x[k]);
+    *y = (struct series){.epochs = 0};
+}
+
+static enum rote_status read_series(struct rote_study *s, const struct study_run *r, struct series *y, bool *whole)
+{
+    enum rote_status st = ROTE_OK;
+    char head[160];
+    double least = INFINITY, sum = 0;
+    TRY(random_head(s, r, head));
+    *whole = *head && r->done > 1;
+    for (int k = 0; k < STUDY_SIGNALS && *whole; k++)
+        TRY(base_alloc(&y->x[k], (size_t)r->done, sizeof(double)));
+    for (int e = 0; e < r->done && *whole; e++) {
+        double loss, accuracy, rla, training, hits;
+        TRY(figure(s, r, e, "validation.class.loss", &loss));
+        TRY(figure(s, r, e, "validation.class.accuracy", &accuracy));
+        TRY(figure(s, r, e, head, &rla));
+        TRY(figure(s, r, e, "stream.class.loss", &training));
+        TRY(figure(s, r, e, "stream.class.accuracy", &hits));
+        sum += training;
+        const double x[STUDY_SIGNALS] = {rla, loss - training, hits - accuracy, sum};
+        for (int k = 0; k < STUDY_SIGNALS; k++) {
+            y->x[k][e] = x[k];
+            *whole = *whole && isfinite(x[k]);
+        }
+        if (loss < least) {
+            least = loss;
+            y->turn = e;
+        }
+    }
+    y->epochs = (int)r->done;
+    if (y->turn == y->epochs - 1)
+        y->turn = y->epochs;
+out:
+    return st;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* The percentile over the low epochs of all runs but one. */
+static double threshold(const struct series *y, int n, int but, int signal, double *room)
+{
+    size_t count = 0;
+    for (int i = 0; i < n; i++)
+        for (int e = 0; e < y[i].turn && e < y[i].epochs && i != but; e++)
+            room[count++] = y[i].x[signal][e];
+    if (!count)
+        return INFINITY;
+    qsort(room, count, sizeof *room, ascending);
+    return room[(size_t)(LEVEL * (double)(count - 1))];
+}
+
+static enum rote_status judge(const struct series *y, int n, int signal, double *room, double *lead, int *positive,
+                              struct study_warning *out)
+{
+    enum rote_status st = ROTE_OK;
+    size_t count = 0, turned = 0, n_leads = 0;
+    *out = (struct study_warning){.signal = names[signal], .runs = n, .auroc = NAN, .lead = NAN};
+    for (int i = 0; i < n; i++) {
+        double most = threshold(y, n, i, signal, room);
+        int first = 0;
+        while (first < y[i].epochs && y[i].x[signal][first] <= most)
+            first++;
+        bool turns = y[i].turn < y[i].epochs;
+        turned += turns;
+        out->false_warnings += !turns && first < y[i].epochs;
+        out->warned += turns && first <= y[i].turn;
+        if (turns && first < y[i].epochs)
+            lead[n_leads++] = y[i].turn - first;
+    }
+    out->turned = (int)turned;
+    if (n_leads) {
+        qsort(lead, n_leads, sizeof *lead, ascending);
+        out->lead = n_leads % 2 ? lead[n_leads / 2] : 0.5 * (lead[n_leads / 2 - 1] + lead[n_leads / 2]);
+    }
+    for (int i = 0; i < n; i++)
+        for (int e = 0; e < y[i].epochs; e++) {
+            room[count] = y[i].x[signal][e];
+            positive[count++] = e >= y[i].turn;
+        }
+    size_t ones = 0;
+    for (size_t i = 0; i < count; i++)
+        ones += (size_t)positive[i];
+    if (ones && ones < count)
+        TRY(rote_auroc(room, positive, count, &out->auroc));
+out:
+    return st;
+}
+
+enum rote_status study_warnings(struct rote_study *s, struct study_warning out[STUDY_SIGNALS], int *runs)
+{
+    enum rote_status st = ROTE_OK;
+    struct series *y = NULL;
+    double *room = NULL;
+    size_t epochs = 0;
+    int *positive = NULL, n = 0;
+    TRY(base_alloc(&y, (size_t)s->n_runs, sizeof *y));
+    for (int i = 0; i < s->n_runs; i++) {
+        const struct study_run *r = &s->run[i];
+        bool whole;
+        if (r->trial >= 0 || !r->assignments || r->ended || r->done < r->epochs)
+            continue;
+        TRY(read_series(s, r, &y[n], &whole));
+        if (whole)
+            epochs += (size_t)y[n++].epochs;
+        else
+            series_clear(&y[n]);
+    }
+    *runs = n;
+    if (n < 2)
+        goto out;
+    TRY(base_alloc(&room, epochs + (size_t)n, sizeof *room));
+    TRY(base_alloc(&positive, epochs, sizeof *positive));
+    for (int k = 0; k < STUDY_SIGNALS; k++)
+        TRY(judge(y, n, k, room, room + epochs, positive, &out[k]));
+out:
+    for (int i = 0; y && i < s->n_runs; i++)
+        series_clear(&y[i]);
+    base_free(y);
+    base_free(room);
+    base_free(positive);
+    return st;
+}
