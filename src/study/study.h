@@ -97,6 +97,7 @@ struct study_run {
     char key[STUDY_KEY];
     /* as the database has it */
     int64_t done; /* epochs */
+    int64_t last; /* epoch that there are figures of; less than done where the run stopped by itself */
     bool ended;   /* by an error, or a loss that is no number */
 };
 
@@ -148,6 +149,17 @@ enum rote_status study_db_error(struct rote_study *s, const char *doing);
 /* study_halving.c: what each run is to do next, by what is known; selects the trials */
 enum rote_status study_next(struct rote_study *s);
 bool study_unfinished(const struct study_run *r);
+
+/* study_energy.c: what the machine's processors use, by the kernel's power counters */
+struct study_energy {
+    int zones;          /* 0: the machine does not tell */
+    double last[8];     /* microjoules, of each zone */
+    double joules;      /* since the start */
+    double counted;     /* base_now() */
+};
+void study_energy_start(struct study_energy *e);
+/* To be called every few minutes at least, for the counters wrap; it reads them once a second at most. */
+void study_energy_count(struct study_energy *e);
 
 /* study_warning.c */
 #define STUDY_SIGNALS 4

@@ -41,7 +41,7 @@ static enum rote_status value_of(struct rote_study *s, int cell, int64_t seed, c
     *out = NAN;
     if (!r || !r->assignments || r->ended || r->done < r->epochs)
         return ROTE_OK;
-    return study_db_figure(s, r->key, r->done, figure, out);
+    return study_db_figure(s, r->key, r->last, figure, out);
 }
 
 static enum rote_status compare(struct rote_study *s, struct difference *d)
@@ -263,7 +263,7 @@ static enum rote_status figures_json(struct rote_study *s, const struct study_ru
     TRY(study_db_prepare(s, "SELECT part || '.' || head || '.' || figure, value FROM figure WHERE key = ? AND epoch = ?",
                          &q));
     sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
-    sqlite3_bind_int64(q, 2, r->done);
+    sqlite3_bind_int64(q, 2, r->last);
     while (sqlite3_step(q) == SQLITE_ROW)
         json_object_set_new(out, (const char *)sqlite3_column_text(q, 0),
                             sqlite3_column_type(q, 1) == SQLITE_NULL ? json_null() : json_real(sqlite3_column_double(q, 1)));
@@ -284,7 +284,7 @@ static enum rote_status cells_json(struct rote_study *s, json_t *out)
                 continue;
             json_t *figures = json_object();
             json_array_append_new(runs, json_pack("{s:I s:s s:I s:o}", "seed", (json_int_t)r->seed, "key", r->key,
-                                                  "epochs", (json_int_t)r->done, "figures", figures));
+                                                  "epochs", (json_int_t)r->last, "figures", figures));
             TRY(figures_json(s, r, figures));
         }
     }

@@ -92,7 +92,8 @@ enum rote_status study_db_load(struct rote_study *s)
 {
     enum rote_status st = ROTE_OK;
     sqlite3_stmt *q = NULL;
-    TRY(study_db_prepare(s, "SELECT epochs, state FROM run WHERE key = ?", &q));
+    TRY(study_db_prepare(s, "SELECT epochs, state, (SELECT max(epoch) FROM figure WHERE figure.key = run.key) "
+                            "FROM run WHERE key = ?", &q));
     for (int i = 0; i < s->n_runs; i++) {
         struct study_run *r = &s->run[i];
         if (!r->assignments)
@@ -100,6 +101,7 @@ enum rote_status study_db_load(struct rote_study *s)
         sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
         int step = sqlite3_step(q);
         r->done = step == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+        r->last = step == SQLITE_ROW ? sqlite3_column_int64(q, 2) : 0;
         r->ended = step == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 1), "done") != 0;
         if (step != SQLITE_ROW && step != SQLITE_DONE)
             FAIL(study_db_error(s, "read"), "%s", rote_error_detail());

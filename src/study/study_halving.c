@@ -35,7 +35,7 @@ static enum rote_status score(struct rote_study *s, int cell, int trial, int64_t
         const struct study_run *r = &s->run[i];
         if (r->cell != cell || r->trial != trial)
             continue;
-        TRY(study_db_figure(s, r->key, epoch, s->plan.tuning.metric, &v));
+        TRY(study_db_figure(s, r->key, r->last < epoch ? r->last : epoch, s->plan.tuning.metric, &v));
         if (!r->ended && isnan(v))
             FAIL(ROTE_ECONFIG, "tuning.metric: run %s of cell %s has no figure '%s' after epoch %lld; log.csv names them",
                  r->key, s->cell[cell].id, s->plan.tuning.metric, (long long)epoch);

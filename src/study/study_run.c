@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
+#include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@ struct work {
     struct study_run *run; /* NULL: waiting */
     rote_study_progress_fn progress;
     void *user;
+    struct study_energy energy;
 };
 
 static bool take(int fd, short type, off_t byte, bool wait)
@@ -52,31 +54,9 @@ static int tell(const struct work *w, enum rote_study_event event, const struct 
 
 static int train_progress(void *user, const struct rote_progress *p)
 {
-    return tell(user, ROTE_STUDY_TRAINING, p, NULL);
-}
-
-/* Joules that the machine's processors have used, by the kernel's power counters; < 0: it does not tell. */
-static double energy(void)
-{
-    glob_t g;
-    double sum = 0;
-    int found = 0;
-    if (glob("/sys/class/powercap/*/energy_uj", 0, NULL, &g))
-        return -1;
-    for (size_t i = 0; i < g.gl_pathc; i++) {
-        const char *name = strrchr(g.gl_pathv[i], '/') - 1; /* zones within a package are part of it */
-        char *text = NULL;
-        int colons = 0;
-        for (const char *c = name; c > g.gl_pathv[i] && *c != '/'; c--)
-            colons += *c == ':';
-        if (colons == 1 && !base_read_file(g.gl_pathv[i], &text, NULL)) {
-            sum += 1e-6 * strtod(text, NULL);
-            found++;
-        }
-        base_free(text);
-    }
-    globfree(&g);
-    return found ? sum : -1;
+    struct work *w = user;
+    study_energy_count(&w->energy);
+    return tell(w, ROTE_STUDY_TRAINING, p, NULL);
 }
 
 /* The epochs' lines of log.csv, without their steps. */
@@ -98,6 +78,38 @@ static enum rote_status read_figures(const char *folder, int64_t epochs, struct 
 out:
     base_free(path);
     base_free(text);
+    return st;
+}
+
+/* What only the end of a run tells, as figures of its last epoch: how well measures find canaries, accuracies on
+ * shifted samples. */
+static enum rote_status read_summary(const char *folder, int64_t epochs, struct base_buf *out)
+{
+    enum rote_status st = ROTE_OK;
+    json_t *o = NULL, *one;
+    char *path = NULL;
+    const char *name, *figure;
+    TRY(base_sprintf(&path, "%s/summary.json", folder));
+    o = json_load_file(path, 0, NULL);
+    if (!o)
+        FAIL(ROTE_EFORMAT, "%s: is not JSON", path);
+    json_object_foreach(json_object_get(json_object_get(o, "canaries"), "measures"), name, one) {
+        json_t *value;
+        json_object_foreach(one, figure, value)
+            if (json_is_number(value))
+                TRY(base_buf_printf(out, "%lld,canaries,%s,%s,%.9g\n", (long long)epochs, name, figure,
+                                    json_number_value(value)));
+    }
+    json_object_foreach(json_object_get(o, "shifted"), name, one)
+        for (size_t i = 0; i < json_array_size(one); i++)
+            TRY(base_buf_printf(out, "%lld,shifted,%s,severity%zu,%.9g\n", (long long)epochs, name, i + 1,
+                                json_number_value(json_array_get(one, i))));
+    one = json_object_get(o, "shifted_accuracy");
+    if (json_is_number(one))
+        TRY(base_buf_printf(out, "%lld,shifted,all,accuracy,%.9g\n", (long long)epochs, json_number_value(one)));
+out:
+    json_decref(o);
+    base_free(path);
     return st;
 }
 
@@ -187,6 +199,8 @@ static enum rote_status record(struct work *w, struct rote_device *dev, const ch
         TRY(base_strdup(&error, rote_error_detail()));
     if (!ran)
         TRY(read_figures(folder, r->epochs, &figures));
+    if (!ran && r->epochs >= r->config.epochs)
+        TRY(read_summary(folder, r->epochs, &figures));
     put->error = error;
     put->figures = figures.text;
     TRY(study_db_put(w->s, r->key, r->assignments, put));
@@ -194,7 +208,7 @@ static enum rote_status record(struct work *w, struct rote_device *dev, const ch
     if (ran) {
         snprintf(result, sizeof result, "%s: %.250s", put->state, error);
     } else {
-        TRY(study_db_figure(w->s, r->key, put->epochs, figure, &metric));
+        TRY(study_db_figure(w->s, r->key, r->last < put->epochs ? r->last : put->epochs, figure, &metric));
         snprintf(result, sizeof result, "%s %.4f after %lld epochs, %.0f s", figure, metric, (long long)put->epochs,
                  put->seconds);
     }
@@ -219,13 +233,14 @@ static enum rote_status do_run(struct work *w, struct rote_device *dev)
     TRY(run_folder(w->s, r, &folder));
     if (!tell(w, ROTE_STUDY_STARTED, NULL, NULL))
         FAIL(ROTE_EINTERRUPTED, "stopped; all results are in %s", w->s->path);
-    put.joules = energy();
     double began = base_now();
+    study_energy_start(&w->energy);
     st = open_run(w->s, r, dev, folder, &t);
     if (!st)
         st = r->epochs >= r->config.epochs ? train_run(t, &hooks) : train_until(t, r->epochs, &hooks, &more);
     put.seconds = base_now() - began;
-    put.joules = put.joules < 0 ? -1 : energy() - put.joules;
+    study_energy_count(&w->energy);
+    put.joules = w->energy.zones ? w->energy.joules : -1;
     if (!st && !train_report(t, &report)) {
         put.seconds = report.seconds > put.seconds ? report.seconds : put.seconds; /* with what killed processes did */
         put.training_seconds = report.training_seconds;

@@ -55,10 +55,10 @@ static enum rote_status read_series(struct rote_study *s, const struct study_run
     char head[160];
     double least = INFINITY, sum = 0;
     TRY(random_head(s, r, head));
-    *whole = *head && r->done > 1;
+    *whole = *head && r->last > 1;
     for (int k = 0; k < STUDY_SIGNALS && *whole; k++)
-        TRY(base_alloc(&y->x[k], (size_t)r->done, sizeof(double)));
-    for (int e = 0; e < r->done && *whole; e++) {
+        TRY(base_alloc(&y->x[k], (size_t)r->last, sizeof(double)));
+    for (int e = 0; e < r->last && *whole; e++) {
         double loss, accuracy, rla, training, hits;
         TRY(figure(s, r, e, "validation.class.loss", &loss));
         TRY(figure(s, r, e, "validation.class.accuracy", &accuracy));
@@ -76,7 +76,7 @@ static enum rote_status read_series(struct rote_study *s, const struct study_run
             y->turn = e;
         }
     }
-    y->epochs = (int)r->done;
+    y->epochs = (int)r->last;
     if (y->turn == y->epochs - 1)
         y->turn = y->epochs;
 out:

@@ -18,7 +18,7 @@ question: Does weight decay help?
 base:
   model: mlp
   epochs: 4
-  data: {kind: synthetic, train_count: 384, test_count: 128}
+  data: {kind: synthetic, train_count: 384, test_count: 128, canaries: 0.05}
   batch: 64
 factors:
 - {name: noise, key: data.label_noise, values: [0.3]}
@@ -62,6 +62,8 @@ def undisturbed(folder):
     out, _ = rote("study", "run", path)
     check("[7 of 7]" in out and "nan" not in out, out)
     WANT = content(folder / "a.db")
+    check(sum(row[2] == "canaries" and row[3] == "margin" and row[4] == "auroc" for row in WANT["figure"]) == 5,
+          "no figures of canaries, or of runs that are not at their end")
     check(not (folder / "a.db.runs").exists(), "folders of finished runs are left")
     out, _ = rote("study", "run", path)
     check(out == "", f"something ran twice: {out}")
