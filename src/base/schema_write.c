@@ -272,8 +272,15 @@ void schema_free_fields(const struct cyaml_schema_field *fields, void *data)
         memcpy(&p, at, sizeof p);
         if (f->value.type == CYAML_SEQUENCE) {
             const struct cyaml_schema_value *entry = f->value.sequence.entry;
-            for (unsigned i = 0; p && entry->type == CYAML_MAPPING && i < schema_count(f, data); i++)
-                schema_free_fields(entry->mapping.fields, p + i * entry->data_size);
+            for (unsigned i = 0; p && i < schema_count(f, data); i++) {
+                char *text;
+                if (entry->type == CYAML_MAPPING)
+                    schema_free_fields(entry->mapping.fields, p + i * entry->data_size);
+                if (entry->type != CYAML_STRING)
+                    continue;
+                memcpy(&text, p + i * entry->data_size, sizeof text);
+                base_free(text);
+            }
             memset((char *)data + f->count_offset, 0, sizeof(unsigned));
         }
         base_free(p);
