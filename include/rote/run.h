@@ -85,7 +85,8 @@ typedef int (*rote_progress_fn)(void *user, const struct rote_progress *p);
 
 /* To the last epoch. */
 ROTE_API enum rote_status rote_run_train(rote_run *run, rote_progress_fn progress, void *user);
-/* Evaluates every head on test samples and on a subset of the training samples. */
+/* Evaluates every head on a subset of the training samples, on the validation split where there is one, and, whatever
+ * the key `test` says, on test samples. */
 ROTE_API enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, void *user);
 
 /* Means over samples. */
@@ -106,7 +107,8 @@ struct rote_head_report {
     double lambda;
     struct rote_figures stream;   /* training batches of the last epoch, before each update */
     struct rote_figures clean;    /* training samples, not augmented, evaluation mode */
-    struct rote_figures held_out; /* test samples; their random labels must stay at chance */
+    struct rote_figures held_out;   /* test samples; their random labels must stay at chance */
+    struct rote_figures validation; /* of the validation split; its random labels must stay at chance too */
     struct rote_figures control;  /* the same head on the frozen initial network */
     double chance_corrected; /* (n a - 1) / (n - 1), a the accuracy on clean */
     double null_accuracy;    /* of a least-squares head on random features: a guide */
@@ -117,7 +119,9 @@ struct rote_report {
     double seconds, images_per_second;
     double first_step_seconds; /* from rote_device_open to the end of this process's first step; 0: none */
     uint64_t predicted_bytes, peak_bytes; /* device memory */
-    double test_accuracy, test_loss;      /* of the first class head; NaN without test data */
+    /* Of the first class head. NaN: without test data, or where the key `test` let it be; without a validation split. */
+    double test_accuracy, test_loss;
+    double validation_accuracy, validation_loss;
     int n_heads;
     /* Over the whole run: the network's steps, heads and ledger within them; and what is measured
      * besides: evaluations of training samples, and the control's steps and evaluations. */

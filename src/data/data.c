@@ -307,8 +307,8 @@ void data_free(struct data_set *d)
 {
     if (!d)
         return;
-    struct data_split *splits[] = {&d->train, &d->test};
-    for (size_t i = 0; i < 2; i++) {
+    struct data_split *splits[] = {&d->train, &d->test, &d->validation};
+    for (size_t i = 0; i < COUNT_OF(splits); i++) {
         base_free(splits[i]->images);
         base_free(splits[i]->values);
         base_free(splits[i]->labels);
@@ -326,10 +326,15 @@ enum rote_status data_take(struct data_split *s, int64_t count)
     return ROTE_OK;
 }
 
+static size_t pixels_of(const struct data_set *d, int64_t samples)
+{
+    return (size_t)samples * (size_t)d->channels * (size_t)d->height * (size_t)d->width;
+}
+
 static enum rote_status copy_split(const struct data_set *d, const struct data_split *s, struct data_split *out)
 {
     enum rote_status st = ROTE_OK;
-    size_t pixels = (size_t)s->count * (size_t)d->channels * (size_t)d->height * (size_t)d->width;
+    size_t pixels = pixels_of(d, s->count);
     out->count = s->count;
     if (s->images) {
         TRY(base_alloc(&out->images, pixels, 1));
@@ -353,12 +358,31 @@ enum rote_status data_copy(const struct data_set *d, struct data_set **out)
     struct data_set *copy = NULL;
     TRY(base_alloc(&copy, 1, sizeof *copy));
     *copy = *d;
-    copy->train = copy->test = (struct data_split){0};
+    copy->train = copy->test = copy->validation = (struct data_split){0};
     TRY(copy_split(d, &d->train, &copy->train));
     TRY(copy_split(d, &d->test, &copy->test));
+    TRY(copy_split(d, &d->validation, &copy->validation));
     *out = copy;
     copy = NULL;
 out:
     data_free(copy);
+    return st;
+}
+
+enum rote_status data_hold_out(struct data_set *d, int64_t count)
+{
+    enum rote_status st = ROTE_OK;
+    int64_t left = d->train.count - count;
+    if (count < 1 || left < 1)
+        return base_error(ROTE_EINVAL, "cannot hold out %" PRId64 " of %" PRId64 " training samples: give 1 to %" PRId64,
+                          count, d->train.count, d->train.count - 1);
+    size_t first = pixels_of(d, left);
+    const struct data_split tail = {.count = count, .labels = d->train.labels + left,
+                                    .images = d->train.images ? d->train.images + first : NULL,
+                                    .values = d->train.values ? d->train.values + first : NULL};
+    TRY(copy_split(d, &tail, &d->validation));
+    d->train.count = left;
+    measure(d);
+out:
     return st;
 }

@@ -25,7 +25,7 @@ struct data_split {
 struct data_set {
     char name[64];
     int channels, height, width, classes;
-    struct data_split train, test;
+    struct data_split train, test, validation; /* validation: what data_hold_out took, else of no samples */
     /* Per channel of the training images, scaled to 0..1 (bytes) or as they are
      * (floats). A constant channel, and every channel of a set with more than
      * 16, has std 1; the latter have mean 0. */
@@ -55,5 +55,8 @@ void data_free(struct data_set *d);
 
 /* Keeps the first `count` samples, 1 <= count <= s->count. */
 enum rote_status data_take(struct data_split *s, int64_t count);
+/* Moves the last `count` training samples, 1 <= count < d->train.count, to d->validation. Mean and deviation
+ * then are those of the training samples that are left. */
+enum rote_status data_hold_out(struct data_set *d, int64_t count);
 
 #endif

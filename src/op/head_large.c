@@ -30,7 +30,7 @@ static const struct call_port fwd_out[] = {
     {"target", "NM", CALL_I32, 0, "each row's label"},
 };
 static const struct call_attr fwd_attrs[] = {
-    {"split", ATTR_INT, 0, 0, 255, true, NULL, "0 training, 1 held-out: other random labels"},
+    {"split", ATTR_INT, 0, 0, 255, true, NULL, "0 training, 1 test, 2 validation: other random labels"},
     {"epoch", ATTR_INT, 0, 0, INT32_MAX - 1, true, NULL, "for heads whose labels are drawn each epoch"},
 };
 static const struct call_port bwd_in[] = {

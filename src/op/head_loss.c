@@ -16,7 +16,7 @@ static const struct call_port out_ports[] = {
     {"stats", "NM8", CALL_F32, 0, "loss, hit, p, margin, entropy, EL2N, regulariser, weight"},
 };
 static const struct call_attr attrs[] = {
-    {"split", ATTR_INT, 0, 0, 255, true, NULL, "0 training, 1 held-out: other random labels"},
+    {"split", ATTR_INT, 0, 0, 255, true, NULL, "0 training, 1 test, 2 validation: other random labels"},
     {"epoch", ATTR_INT, 0, 0, INT32_MAX - 1, true, NULL, "for heads whose labels are drawn each epoch"},
     {"batch", ATTR_INT, 0, 0, INT32_MAX, false, NULL, "samples that gradients are the mean over; 0: those given"},
     {"lambda_scale", ATTR_FLOAT, 1, 0, 1e30, true, NULL, "factor on the regularisers' gradients"},

@@ -130,6 +130,13 @@ enum rote_status config_memory_limit(const struct config *c, uint64_t *bytes)
     return ROTE_OK;
 }
 
+enum config_test config_test_when(const struct config *c)
+{
+    if (c->test != CONFIG_TEST_AUTO)
+        return c->test;
+    return c->data.validation ? CONFIG_TEST_END : CONFIG_TEST_EPOCH;
+}
+
 int config_head_labels(const struct config_head *h, int classes)
 {
     return h->n ? h->n : h->kind == CONFIG_HEAD_CLASS ? classes : 10;

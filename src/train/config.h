@@ -20,6 +20,7 @@ struct spec_entry;
 #define CONFIG_LAMBDA_SCHEDULES(X) X(CONSTANT, "constant") X(GANIN, "ganin")
 
 #define CONFIG_RECOMPUTES(X) X(AUTO, "auto") X(ON, "on") X(OFF, "off")
+#define CONFIG_TESTS(X) X(AUTO, "auto") X(EPOCH, "epoch") X(END, "end") X(NEVER, "never")
 
 #define CONFIG_MEMBER_DATA(name, text) CONFIG_DATA_##name,
 #define CONFIG_MEMBER_LAYOUT(name, text) CONFIG_LAYOUT_##name,
@@ -29,6 +30,7 @@ struct spec_entry;
 #define CONFIG_MEMBER_LOSS(name, text) CONFIG_LOSS_##name,
 #define CONFIG_MEMBER_LAMBDA(name, text) CONFIG_LAMBDA_##name,
 #define CONFIG_MEMBER_RECOMPUTE(name, text) CONFIG_RECOMPUTE_##name,
+#define CONFIG_MEMBER_TEST(name, text) CONFIG_TEST_##name,
 enum config_data_kind { CONFIG_DATA_KINDS(CONFIG_MEMBER_DATA) };
 enum config_layout { CONFIG_LAYOUTS(CONFIG_MEMBER_LAYOUT) };
 enum config_optimizer_kind { CONFIG_OPTIMIZERS(CONFIG_MEMBER_OPTIMIZER) };
@@ -36,6 +38,7 @@ enum config_lr_schedule { CONFIG_LR_SCHEDULES(CONFIG_MEMBER_LR) };
 enum config_head_kind { CONFIG_HEAD_KINDS(CONFIG_MEMBER_HEAD) };
 enum config_head_loss { CONFIG_HEAD_LOSSES(CONFIG_MEMBER_LOSS) };
 enum config_recompute { CONFIG_RECOMPUTES(CONFIG_MEMBER_RECOMPUTE) };
+enum config_test { CONFIG_TESTS(CONFIG_MEMBER_TEST) };
 enum config_lambda_schedule { CONFIG_LAMBDA_SCHEDULES(CONFIG_MEMBER_LAMBDA) };
 
 struct config_data {
@@ -43,7 +46,8 @@ struct config_data {
     char *path; /* NULL: the kind's usual folder */
     char *train_images, *train_labels, *test_images, *test_labels; /* idx, npy; NULL: usual names */
     enum config_layout layout;                                     /* npy with 4 dimensions */
-    int subset;                                                    /* first training samples; 0: all */
+    int validation;                                                /* last training samples; 0: none */
+    int subset;                                                    /* first of the other training samples; 0: all */
     double label_noise, canaries;
     int classes; /* 0: what the data have */
     int channels, height, width, train_count, test_count; /* synthetic */
@@ -121,6 +125,7 @@ struct config {
     double ema; /* decay; 0: none */
     int checkpoint_every, log_every; /* steps */
     int rla_subset;
+    enum config_test test; /* when the test split is evaluated */
     bool ledger_csv;
     struct config_control control;
     char *out; /* NULL: a new folder under runs/ */
@@ -155,6 +160,8 @@ enum rote_status config_inline_network(struct config *c);
 /* seeds.x or, where that is -1, the run's seed: `config_seed(c, c->seeds.order)`. */
 int64_t config_seed(const struct config *c, int64_t own);
 int64_t config_head_seed(const struct config *c, const struct config_head *h);
+/* c->test, and what `auto` stands for. */
+enum config_test config_test_when(const struct config *c);
 /* memory.limit in bytes, UINT64_MAX where there is none. */
 enum rote_status config_memory_limit(const struct config *c, uint64_t *bytes);
 /* Labels of a head; `classes` is the data set's number. */

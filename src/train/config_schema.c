@@ -21,6 +21,7 @@
 #define PAIR_LOSS(name, text) {text, CONFIG_LOSS_##name},
 #define PAIR_LAMBDA(name, text) {text, CONFIG_LAMBDA_##name},
 #define PAIR_RECOMPUTE(name, text) {text, CONFIG_RECOMPUTE_##name},
+#define PAIR_TEST(name, text) {text, CONFIG_TEST_##name},
 static const cyaml_strval_t data_kinds[] = {CONFIG_DATA_KINDS(PAIR_DATA)};
 static const cyaml_strval_t layouts[] = {CONFIG_LAYOUTS(PAIR_LAYOUT)};
 static const cyaml_strval_t optimizers[] = {CONFIG_OPTIMIZERS(PAIR_OPTIMIZER)};
@@ -29,12 +30,13 @@ static const cyaml_strval_t head_kinds[] = {CONFIG_HEAD_KINDS(PAIR_HEAD)};
 static const cyaml_strval_t head_losses[] = {CONFIG_HEAD_LOSSES(PAIR_LOSS)};
 static const cyaml_strval_t lambda_schedules[] = {CONFIG_LAMBDA_SCHEDULES(PAIR_LAMBDA)};
 static const cyaml_strval_t recomputes[] = {CONFIG_RECOMPUTES(PAIR_RECOMPUTE)};
+static const cyaml_strval_t tests[] = {CONFIG_TESTS(PAIR_TEST)};
 
 static const cyaml_schema_field_t data_fields[] = {
     ENUM(config_data, kind, data_kinds), TEXT(config_data, path),         TEXT(config_data, train_images),
     TEXT(config_data, train_labels),     TEXT(config_data, test_images),  TEXT(config_data, test_labels),
     ENUM(config_data, layout, layouts),  INT(config_data, subset),        REAL(config_data, label_noise),
-    REAL(config_data, canaries),
+    REAL(config_data, canaries),         INT(config_data, validation),
     INT(config_data, classes),           INT(config_data, channels),      INT(config_data, height),
     INT(config_data, width),             INT(config_data, train_count),   INT(config_data, test_count),
     CYAML_FIELD_END,
@@ -116,6 +118,7 @@ const struct cyaml_schema_field config_fields[] = {
     INT(config, checkpoint_every),
     INT(config, log_every),
     INT(config, rla_subset),
+    ENUM(config, test, tests),
     BOOL(config, ledger_csv),
     MAP(control, control_fields),
     TEXT(config, out),
@@ -128,6 +131,7 @@ const struct cyaml_schema_field config_fields[] = {
 
 static const struct schema_bound bounds[] = {
     {"data.subset", 0, COUNT_MAX, false, false},
+    {"data.validation", 0, COUNT_MAX, false, false},
     {"data.label_noise", 0, 1, false, false},
     {"data.canaries", 0, 0.5, false, false},
     {"data.classes", 0, 1000000, false, false},
@@ -224,6 +228,7 @@ static const char defaults[] =
     "- {name: random, kind: random, n: 10}\n"
     "log_every: 50\n"
     "rla_subset: 5000\n"
+    "test: auto\n"
     "control: {enabled: false, every: 20}\n";
 
 enum rote_status config_defaults(struct config *c)

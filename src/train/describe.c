@@ -42,12 +42,11 @@ static int memory_items(const struct rote_run *t, struct memory_item *item)
         const struct train_net *k = nets[i];
         if (!k->m)
             continue;
-        uint64_t plans = (uint64_t)!!k->step + (uint64_t)!!k->clean + (uint64_t)!!k->test;
         item[n++] = (struct memory_item){names[i][0], k->m->param_bytes};
         item[n++] = (struct memory_item){names[i][1], k->m->param_bytes};
         if (k->m->state_bytes)
             item[n++] = (struct memory_item){names[i][2], k->m->state_bytes};
-        item[n++] = (struct memory_item){names[i][3], plans * model_plan_table_bytes(k->step, k->m)};
+        item[n++] = (struct memory_item){names[i][3], train_table_bytes(k)};
     }
     return n;
 }

@@ -225,9 +225,11 @@ enum rote_status rote_run_train(rote_run *run, rote_progress_fn progress, void *
 
 enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, void *user)
 {
+    const struct train_hooks hooks = {.progress = progress, .user = user};
     if (!run)
         return base_null_argument("rote_run_evaluate");
-    return train_evaluate(run, &(struct train_hooks){.progress = progress, .user = user});
+    enum rote_status st = train_evaluate(run, &hooks);
+    return st ? st : train_evaluate_test(run, &hooks);
 }
 
 enum rote_status rote_run_report(const rote_run *run, struct rote_report *out)

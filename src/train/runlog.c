@@ -157,6 +157,7 @@ enum rote_status runlog_epoch(struct rote_run *t)
     json_t *line = new_line(t, "epoch");
     TRY(set_of(t, line, "stream", &t->net, t->net.stream));
     TRY(set_of(t, line, "clean", &t->net, t->net.clean_figures));
+    TRY(set_of(t, line, "validation", &t->net, t->net.validation_figures));
     TRY(set_of(t, line, "test", &t->net, t->net.test_figures));
     if (t->control.m)
         TRY(set_of(t, line, "control", &t->control, t->control.clean_figures));

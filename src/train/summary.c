@@ -25,6 +25,8 @@ static json_t *head_json(const struct rote_head_report *h)
     set_number(o, "stream_accuracy", h->stream.accuracy);
     set_number(o, "held_out_accuracy", h->held_out.accuracy);
     set_number(o, "held_out_loss", h->held_out.loss);
+    set_number(o, "validation_accuracy", h->validation.accuracy);
+    set_number(o, "validation_loss", h->validation.loss);
     if (!h->random)
         return o;
     set_number(o, "chance", 1.0 / h->n);
@@ -74,6 +76,8 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
     json_object_set_new(o, "epochs", json_integer(r.epoch));
     set_number(o, "test_accuracy", r.test_accuracy);
     set_number(o, "test_loss", r.test_loss);
+    set_number(o, "validation_accuracy", r.validation_accuracy);
+    set_number(o, "validation_loss", r.validation_loss);
     set_number(o, "seconds", r.seconds);
     set_number(o, "seconds_to_first_step", r.first_step_seconds > 0 ? r.first_step_seconds : NAN);
     set_number(o, "images_per_second", r.images_per_second);

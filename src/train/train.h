@@ -44,7 +44,9 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
 /* Enqueues so many training steps and nothing else, for benchmarks: no log, no evaluation, no
  * checkpoint, always the first epoch's order of samples. Not to be mixed with train_run. */
 enum rote_status train_enqueue(struct rote_run *t, int64_t steps);
+/* Every head on training samples and, where there is one, the validation split; and on the test split. */
 enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks);
+enum rote_status train_evaluate_test(struct rote_run *t, const struct train_hooks *hooks);
 
 /* The last evaluation. */
 enum rote_status train_report(const struct rote_run *t, struct rote_report *out);

@@ -5,7 +5,8 @@
 
 #include "train/train_internal.h"
 
-#define HELD_OUT 1
+/* Random labels differ by it: cl/common/label.clh. */
+enum split { SPLIT_TRAINING, SPLIT_TEST, SPLIT_VALIDATION };
 
 void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out)
 {
@@ -19,7 +20,7 @@ static int64_t last_epoch(const struct rote_run *t)
     return t->step ? (t->step - 1) / t->steps_per_epoch : 0;
 }
 
-static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count, int split,
+static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count, enum split split,
                             struct rote_figures *out, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
@@ -51,16 +52,28 @@ enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *ho
 {
     enum rote_status st = ROTE_OK;
     TRY(train_start(t));
-    if (t->net.test)
-        TRY(run(t, &t->net, t->net.test, t->data->test.count, HELD_OUT, t->net.test_figures, hooks));
+    if (t->net.validation)
+        TRY(run(t, &t->net, t->net.validation, t->data->validation.count, SPLIT_VALIDATION, t->net.validation_figures,
+                hooks));
     double began = base_now(); /* run() leaves the queue empty */
-    TRY(run(t, &t->net, t->net.clean, t->clean_count, 0, t->net.clean_figures, hooks));
+    TRY(run(t, &t->net, t->net.clean, t->clean_count, SPLIT_TRAINING, t->net.clean_figures, hooks));
     bool stale = t->control.m && (last_epoch(t) % t->cfg.control.every == 0 || !t->control_evaluated);
     if (stale)
-        TRY(run(t, &t->control, t->control.clean, t->clean_count, 0, t->control.clean_figures, hooks));
+        TRY(run(t, &t->control, t->control.clean, t->clean_count, SPLIT_TRAINING, t->control.clean_figures,
+                hooks));
     t->control_evaluated = t->control_evaluated || stale;
     t->instrument_seconds += base_now() - began;
     t->evaluated = true;
+out:
+    return st;
+}
+
+enum rote_status train_evaluate_test(struct rote_run *t, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(train_start(t));
+    if (t->net.test)
+        TRY(run(t, &t->net, t->net.test, t->data->test.count, SPLIT_TEST, t->net.test_figures, hooks));
 out:
     return st;
 }
@@ -80,6 +93,14 @@ double train_null_accuracy(double n, double d, double m)
     return sum;
 }
 
+int train_class_head(const struct rote_run *t)
+{
+    int i = 0;
+    while (t->net.m->head[i].kind != HEAD_CLASS) /* a configuration without one is refused */
+        i++;
+    return i;
+}
+
 int64_t train_head_features(const struct rote_run *t, int head)
 {
     char name[96];
@@ -97,7 +118,8 @@ enum rote_status train_head_report(const struct rote_run *t, int i, struct rote_
     const struct model_head *h = &t->net.m->head[i];
     *r = (struct rote_head_report){.random = h->kind != HEAD_CLASS, .per_class = h->kind == HEAD_RANDOM_PER_CLASS,
                                    .n = h->n, .lambda = h->lambda, .stream = t->net.stream[i],
-                                   .clean = t->net.clean_figures[i], .held_out = t->net.test_figures[i]};
+                                   .clean = t->net.clean_figures[i], .held_out = t->net.test_figures[i],
+                                   .validation = t->net.validation_figures[i]};
     memcpy(r->name, h->name, sizeof r->name);
     memcpy(r->at, h->at, sizeof r->at);
     r->chance_corrected = (h->n * r->clean.accuracy - 1) / (h->n - 1);
@@ -119,16 +141,14 @@ enum rote_status train_report(const struct rote_run *t, struct rote_report *out)
                                 .epoch = t->step / t->steps_per_epoch, .epochs = t->cfg.epochs,
                                 .seconds = t->seconds, .predicted_bytes = t->predicted_bytes,
                                 .peak_bytes = rt_peak_bytes(t->dev), .training_seconds = t->training_seconds,
-                                .instrument_seconds = t->instrument_seconds, .test_accuracy = NAN, .test_loss = NAN,
-                                .n_heads = t->net.m->n_heads};
+                                .instrument_seconds = t->instrument_seconds, .n_heads = t->net.m->n_heads};
     out->first_step_seconds = t->first_step;
     if (t->measured_seconds > 0)
         out->images_per_second = (double)(t->measured_steps * t->cfg.batch) / t->measured_seconds;
-    for (int i = 0; i < out->n_heads && t->net.test; i++)
-        if (t->net.m->head[i].kind == HEAD_CLASS) {
-            out->test_accuracy = t->net.test_figures[i].accuracy;
-            out->test_loss = t->net.test_figures[i].loss;
-            break;
-        }
+    int i = train_class_head(t);
+    out->test_accuracy = t->net.test_figures[i].accuracy;
+    out->test_loss = t->net.test_figures[i].loss;
+    out->validation_accuracy = t->net.validation_figures[i].accuracy;
+    out->validation_loss = t->net.validation_figures[i].loss;
     return ROTE_OK;
 }

@@ -18,16 +18,21 @@ struct train_item {
  * frozen copy with its initial values whose random heads alone are trained. */
 struct train_net {
     struct model *m;
-    struct model_plan *step, *clean, *test; /* test is NULL for the control */
+    struct model_plan *step, *clean, *test, *validation; /* test and validation are NULL for the control */
     struct rt_mem *m1, *m2, *ema;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];  /* since the last line of the log */
     double epoch_sums[MODEL_MAX_HEADS * MODEL_STATS];
     struct rote_figures stream[MODEL_MAX_HEADS], clean_figures[MODEL_MAX_HEADS], test_figures[MODEL_MAX_HEADS];
+    struct rote_figures validation_figures[MODEL_MAX_HEADS];
+};
+
+struct train_split {
+    struct rt_mem *images, *labels, *order;
 };
 
 struct train_data {
-    struct rt_mem *images, *labels, *test_images, *test_labels, *norm;
-    struct rt_mem *order, *clean_order, *test_order;
+    struct train_split train, test, validation;
+    struct rt_mem *norm, *clean_order;
 };
 
 struct rote_run {
@@ -68,6 +73,7 @@ enum rote_status train_plan(struct rote_run *t, bool probes);
 
 /* train_memory.c */
 enum rote_status train_list_memory(struct rote_run *t);
+uint64_t train_table_bytes(const struct train_net *n); /* of all its plans */
 enum rote_status train_allocate(struct rote_run *t);
 enum rote_status train_upload(struct rote_run *t);
 /* Samples in the order of this epoch; -1: the order that the evaluated subset is the head of. */
@@ -94,6 +100,7 @@ void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out);
 /* The accuracy that a least-squares head on d isotropic random features of m samples
  * has on its own n random labels; memorization: "the null". */
 double train_null_accuracy(double n, double d, double m);
+int train_class_head(const struct rote_run *t); /* the first */
 int64_t train_head_features(const struct rote_run *t, int head);
 
 /* choices.c */

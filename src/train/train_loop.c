@@ -43,20 +43,12 @@ enum rote_status train_take_sums(struct train_net *n)
     return ROTE_OK;
 }
 
-static const double *class_sums(const struct rote_run *t, const double *sums)
-{
-    for (int i = 0; i < t->net.m->n_heads; i++)
-        if (t->net.m->head[i].kind == HEAD_CLASS)
-            return sums + i * MODEL_STATS;
-    return sums;
-}
-
 int train_tell(const struct rote_run *t, const struct train_hooks *hooks, const char *doing)
 {
     if (!hooks || !hooks->progress)
         return 1;
     struct rote_figures f;
-    train_figures_of(class_sums(t, t->net.epoch_sums), &f);
+    train_figures_of(t->net.epoch_sums + train_class_head(t) * MODEL_STATS, &f);
     int64_t steps = t->steps_per_epoch * t->cfg.epochs;
     struct rote_progress p = {.step = t->step, .steps = steps, .epoch = (int)(t->step / t->steps_per_epoch),
                                .epochs = t->cfg.epochs, .loss = f.loss, .accuracy = f.accuracy, .doing = doing,
@@ -211,17 +203,30 @@ out:
     return st;
 }
 
+static bool finished(const struct rote_run *t)
+{
+    return t->step >= t->steps_per_epoch * t->cfg.epochs;
+}
+
+static bool test_is_due(const struct rote_run *t)
+{
+    enum config_test when = config_test_when(&t->cfg);
+    return when == CONFIG_TEST_EPOCH || (when == CONFIG_TEST_END && finished(t));
+}
+
 enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks, bool *more)
 {
     enum rote_status st = ROTE_OK;
-    int64_t total = t->steps_per_epoch * t->cfg.epochs;
     struct train_hooks whole = hooks ? *hooks : (struct train_hooks){0};
     whole.finish_evaluation = true;
     TRY(train_start(t));
-    *more = t->step < total;
+    *more = !finished(t);
     if (!*more) {
-        if (!t->evaluated)
+        if (!t->evaluated) {
             TRY(train_evaluate(t, hooks));
+            if (test_is_due(t))
+                TRY(train_evaluate_test(t, hooks));
+        }
         goto out;
     }
     t->started = base_now();
@@ -236,11 +241,13 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
         train_figures_of(t->net.epoch_sums + i * MODEL_STATS, &t->net.stream[i]);
     train_tell(t, hooks, "evaluating");
     TRY(train_evaluate(t, &whole));
+    if (test_is_due(t))
+        TRY(train_evaluate_test(t, &whole));
     if (t->log)
         TRY(runlog_epoch(t));
     memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
     memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
-    *more = t->step < total;
+    *more = !finished(t);
     TRY(save(t));
     if (*more && !train_tell(t, hooks, "training"))
         TRY(interrupted(t));
@@ -264,9 +271,9 @@ out:
 enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
-    bool more, finished = t->step > 0 && t->step >= t->steps_per_epoch * t->cfg.epochs;
+    bool more, was_finished = t->step > 0 && finished(t);
     TRY(train_until(t, INT32_MAX, hooks, &more));
-    if (t->folder && !finished) /* the summary of a finished run knows more */
+    if (t->folder && !was_finished) /* the summary of a finished run knows more */
         TRY(summary_write(t));
 out:
     return st;

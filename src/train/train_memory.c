@@ -19,11 +19,20 @@ static uint64_t image_bytes(const struct rote_run *t, const struct data_split *s
 
 static uint64_t largest_arena(const struct train_net *n, uint64_t so_far)
 {
-    const struct model_plan *plan[] = {n->step, n->clean, n->test};
+    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation};
     for (size_t i = 0; i < COUNT_OF(plan); i++)
         if (plan[i] && plan[i]->g->arena_bytes > so_far)
             so_far = plan[i]->g->arena_bytes;
     return so_far;
+}
+
+uint64_t train_table_bytes(const struct train_net *n)
+{
+    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation};
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < COUNT_OF(plan); i++)
+        bytes += plan[i] ? model_plan_table_bytes(plan[i], n->m) : 0;
+    return bytes;
 }
 
 /* What the models and plans allocate by themselves. */
@@ -31,8 +40,7 @@ static uint64_t own_bytes(const struct train_net *n)
 {
     if (!n->m)
         return 0;
-    uint64_t plans = (uint64_t)!!n->step + (uint64_t)!!n->clean + (uint64_t)!!n->test;
-    return 2 * n->m->param_bytes + n->m->state_bytes + plans * model_plan_table_bytes(n->step, n->m);
+    return 2 * n->m->param_bytes + n->m->state_bytes + train_table_bytes(n);
 }
 
 static void list_optimizer(struct rote_run *t, struct train_net *n, const char *m1, const char *m2)
@@ -49,14 +57,17 @@ enum rote_status train_list_memory(struct rote_run *t)
 {
     const struct data_set *d = t->data;
     struct train_data *m = &t->mem;
-    list(t, "the training images", image_bytes(t, &d->train), &m->images);
-    list(t, "the training labels", 4 * (uint64_t)d->train.count, &m->labels);
-    list(t, "the test images", image_bytes(t, &d->test), &m->test_images);
-    list(t, "the test labels", 4 * (uint64_t)d->test.count, &m->test_labels);
+    list(t, "the training images", image_bytes(t, &d->train), &m->train.images);
+    list(t, "the training labels", 4 * (uint64_t)d->train.count, &m->train.labels);
+    list(t, "the test images", image_bytes(t, &d->test), &m->test.images);
+    list(t, "the test labels", 4 * (uint64_t)d->test.count, &m->test.labels);
+    list(t, "the validation images", image_bytes(t, &d->validation), &m->validation.images);
+    list(t, "the validation labels", 4 * (uint64_t)d->validation.count, &m->validation.labels);
     list(t, "the normalisation", 8 * (uint64_t)d->channels, &m->norm);
-    list(t, "the order of an epoch", 4 * (uint64_t)d->train.count, &m->order);
+    list(t, "the order of an epoch", 4 * (uint64_t)d->train.count, &m->train.order);
     list(t, "the evaluated subset", 4 * (uint64_t)t->clean_count, &m->clean_order);
-    list(t, "the order of the test", 4 * (uint64_t)d->test.count, &m->test_order);
+    list(t, "the order of the test", 4 * (uint64_t)d->test.count, &m->test.order);
+    list(t, "the order of the validation", 4 * (uint64_t)d->validation.count, &m->validation.order);
     list(t, "the ledger", 4 * MODEL_LEDGER * (uint64_t)d->train.count, &t->ledger);
     list_optimizer(t, &t->net, "the momentum", "the second moments");
     list_optimizer(t, &t->control, "the control's momentum", "the control's second moments");
@@ -78,15 +89,21 @@ enum rote_status train_list_memory(struct rote_run *t)
     return ROTE_OK;
 }
 
+static void bind_split(const struct rote_run *t, struct model_plan *p, const struct train_split *s,
+                       struct rt_mem *order)
+{
+    graph_set_mem(p->g, p->images, s->images);
+    graph_set_mem(p->g, p->labels, s->labels);
+    graph_set_mem(p->g, p->order, order);
+    graph_set_mem(p->g, p->norm, t->mem.norm);
+}
+
 static enum rote_status bind_net(struct rote_run *t, struct train_net *n)
 {
     enum rote_status st = ROTE_OK;
     struct model_plan *p = n->step;
     const struct train_data *m = &t->mem;
-    graph_set_mem(p->g, p->images, m->images);
-    graph_set_mem(p->g, p->labels, m->labels);
-    graph_set_mem(p->g, p->order, m->order);
-    graph_set_mem(p->g, p->norm, m->norm);
+    bind_split(t, p, &m->train, m->train.order);
     graph_set_mem(p->g, p->m1, n->m1);
     if (p->m2 >= 0)
         graph_set_mem(p->g, p->m2, n->m2);
@@ -96,20 +113,16 @@ static enum rote_status bind_net(struct rote_run *t, struct train_net *n)
         graph_set_mem(p->g, p->ledger, t->ledger);
     TRY(model_plan_bind(n->m, p, n->m->params, &t->arena));
     struct rt_mem *evaluated = n->ema ? n->ema : n->m->params;
-    p = n->clean;
-    graph_set_mem(p->g, p->images, m->images);
-    graph_set_mem(p->g, p->labels, m->labels);
-    graph_set_mem(p->g, p->order, m->clean_order);
-    graph_set_mem(p->g, p->norm, m->norm);
-    TRY(model_plan_bind(n->m, p, evaluated, &t->arena));
-    p = n->test;
-    if (!p)
-        goto out;
-    graph_set_mem(p->g, p->images, m->test_images);
-    graph_set_mem(p->g, p->labels, m->test_labels);
-    graph_set_mem(p->g, p->order, m->test_order);
-    graph_set_mem(p->g, p->norm, m->norm);
-    TRY(model_plan_bind(n->m, p, evaluated, &t->arena));
+    bind_split(t, n->clean, &m->train, m->clean_order);
+    TRY(model_plan_bind(n->m, n->clean, evaluated, &t->arena));
+    if (n->test) {
+        bind_split(t, n->test, &m->test, m->test.order);
+        TRY(model_plan_bind(n->m, n->test, evaluated, &t->arena));
+    }
+    if (n->validation) {
+        bind_split(t, n->validation, &m->validation, m->validation.order);
+        TRY(model_plan_bind(n->m, n->validation, evaluated, &t->arena));
+    }
 out:
     return st;
 }
@@ -161,22 +174,39 @@ enum rote_status train_load_order(struct rote_run *t, int64_t epoch)
     int32_t *order = NULL;
     enum rote_status st = ROTE_OK;
     TRY(train_make_order(t, epoch, &order));
-    TRY(rt_write(t->mem.order, 0, order, 4 * (uint64_t)t->data->train.count));
+    TRY(rt_write(t->mem.train.order, 0, order, 4 * (uint64_t)t->data->train.count));
 out:
     base_free(order);
     return st;
 }
 
-static enum rote_status upload_split(struct rote_run *t, const struct data_split *s, struct rt_mem *images,
-                                     struct rt_mem *labels)
+static enum rote_status upload_split(struct rote_run *t, const struct data_split *s, const struct train_split *to)
 {
     enum rote_status st = ROTE_OK;
     const void *pixels = s->values ? (const void *)s->values : s->images;
     if (!s->count)
         return ROTE_OK;
-    TRY(rt_write(images, 0, pixels, image_bytes(t, s)));
-    TRY(rt_write(labels, 0, s->labels, 4 * (uint64_t)s->count));
+    TRY(rt_write(to->images, 0, pixels, image_bytes(t, s)));
+    TRY(rt_write(to->labels, 0, s->labels, 4 * (uint64_t)s->count));
 out:
+    return st;
+}
+
+/* A split that is not trained on, in its own order. */
+static enum rote_status upload_held_out(struct rote_run *t, const struct data_split *s, const struct train_split *to)
+{
+    enum rote_status st = ROTE_OK;
+    int32_t *identity = NULL;
+    size_t n = (size_t)s->count;
+    if (!n)
+        return ROTE_OK;
+    TRY(upload_split(t, s, to));
+    TRY(base_alloc(&identity, n, sizeof *identity));
+    for (size_t i = 0; i < n; i++)
+        identity[i] = (int32_t)i;
+    TRY(rt_write(to->order, 0, identity, 4 * n));
+out:
+    base_free(identity);
     return st;
 }
 
@@ -184,11 +214,12 @@ enum rote_status train_upload(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
     const struct data_set *d = t->data;
-    int32_t *order = NULL, *identity = NULL;
+    int32_t *order = NULL;
     float *norm = NULL;
-    size_t c = (size_t)d->channels, n_test = (size_t)d->test.count;
-    TRY(upload_split(t, &d->train, t->mem.images, t->mem.labels));
-    TRY(upload_split(t, &d->test, t->mem.test_images, t->mem.test_labels));
+    size_t c = (size_t)d->channels;
+    TRY(upload_split(t, &d->train, &t->mem.train));
+    TRY(upload_held_out(t, &d->test, &t->mem.test));
+    TRY(upload_held_out(t, &d->validation, &t->mem.validation));
     TRY(base_alloc(&norm, 2 * c, sizeof *norm));
     for (size_t i = 0; i < c; i++) {
         norm[i] = c <= COUNT_OF(d->mean) ? d->mean[i] : 0.0f;
@@ -197,14 +228,8 @@ enum rote_status train_upload(struct rote_run *t)
     TRY(rt_write(t->mem.norm, 0, norm, 8 * c));
     TRY(train_make_order(t, -1, &order));
     TRY(rt_write(t->mem.clean_order, 0, order, 4 * (uint64_t)t->clean_count));
-    TRY(base_alloc(&identity, n_test + 1, sizeof *identity));
-    for (size_t i = 0; i < n_test; i++)
-        identity[i] = (int32_t)i;
-    if (n_test)
-        TRY(rt_write(t->mem.test_order, 0, identity, 4 * n_test));
 out:
     base_free(order);
-    base_free(identity);
     base_free(norm);
     return st;
 }

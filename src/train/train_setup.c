@@ -54,6 +54,8 @@ static enum rote_status prepare_data(struct rote_run *t)
     const struct config *c = &t->cfg;
     if (!t->data)
         TRY(load_data(t));
+    if (c->data.validation && !t->data->validation.count) /* data that a run was made with have it taken out */
+        TRY(data_hold_out(t->data, c->data.validation));
     if (c->data.subset)
         TRY(data_take(&t->data->train, c->data.subset));
     TRY(add_noise(t));
@@ -155,6 +157,9 @@ static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bo
     o.data_count = o.order_count = t->data->test.count;
     if (!control && t->data->test.count)
         TRY(model_plan_new(net->m, &o, &net->test));
+    o.data_count = o.order_count = t->data->validation.count;
+    if (!control && t->data->validation.count)
+        TRY(model_plan_new(net->m, &o, &net->validation));
 out:
     return st;
 }
@@ -164,8 +169,9 @@ static void net_free(struct train_net *n)
     model_plan_free(n->step);
     model_plan_free(n->clean);
     model_plan_free(n->test);
+    model_plan_free(n->validation);
     model_free(n->m);
-    n->step = n->clean = n->test = NULL;
+    n->step = n->clean = n->test = n->validation = NULL;
     n->m = NULL;
 }
 
@@ -232,7 +238,8 @@ static struct rote_run *allocate(struct rote_device *dev, struct config *c, stru
     const double nothing[MODEL_STATS] = {0};
     for (int i = 0; i < MODEL_MAX_HEADS; i++) {
         train_figures_of(nothing, &t->net.stream[i]);
-        t->net.clean_figures[i] = t->net.test_figures[i] = t->control.clean_figures[i] = t->net.stream[i];
+        t->net.clean_figures[i] = t->net.test_figures[i] = t->net.validation_figures[i] = t->net.stream[i];
+        t->control.clean_figures[i] = t->net.stream[i];
     }
     return t;
 }
@@ -293,10 +300,12 @@ void train_free(struct rote_run *t)
 
 const struct graph *train_graph(const struct rote_run *t, int index, double *per_step)
 {
-    const struct model_plan *plan[] = {t->net.step, t->net.clean, t->net.test, t->control.step, t->control.clean};
-    double batches = (double)t->steps_per_epoch, batch = t->cfg.batch;
-    double each[] = {1, (double)t->clean_count / batch / batches, (double)t->data->test.count / batch / batches,
-                     1.0 / t->cfg.control.every, (double)t->clean_count / batch / batches};
+    const struct model_plan *plan[] = {t->net.step, t->net.clean, t->net.test, t->net.validation, t->control.step,
+                                       t->control.clean};
+    double epoch = (double)t->steps_per_epoch * t->cfg.batch;
+    double tests = config_test_when(&t->cfg) == CONFIG_TEST_EPOCH ? (double)t->data->test.count : 0;
+    double each[] = {1, (double)t->clean_count / epoch, tests / epoch, (double)t->data->validation.count / epoch,
+                     1.0 / t->cfg.control.every, (double)t->clean_count / epoch};
     for (size_t i = 0; i < COUNT_OF(plan); i++) {
         if (!plan[i] || index--)
             continue;

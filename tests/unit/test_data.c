@@ -390,6 +390,30 @@ START_TEST(options)
 }
 END_TEST
 
+START_TEST(hold_out)
+{
+    struct data_options o = {.kind = DATA_SYNTHETIC};
+    struct data_set *d = load(&o), *whole = load(&o), *copy = NULL;
+    size_t pixels = (size_t)d->height * (size_t)d->width, left = (size_t)d->train.count - 300;
+    ck_assert_int_eq(data_hold_out(d, d->train.count), ROTE_EINVAL);
+    ck_assert_ptr_nonnull(strstr(rote_error_detail(), "give 1 to 1999"));
+    ck_assert_int_eq(data_hold_out(d, 300), ROTE_OK);
+    ck_assert_int_eq(data_copy(d, &copy), ROTE_OK);
+    ck_assert(copy->train.count == (int64_t)left && copy->validation.count == 300);
+    ck_assert_mem_eq(copy->train.images, whole->train.images, left * pixels);
+    ck_assert_mem_eq(copy->validation.images, whole->train.images + left * pixels, 300 * pixels);
+    ck_assert_mem_eq(copy->validation.labels, whole->train.labels + left, 300 * sizeof(int32_t));
+    double sum = 0;
+    for (size_t i = 0; i < left * pixels; i++)
+        sum += whole->train.images[i] / 255.0;
+    ck_assert_double_eq_tol(d->mean[0], sum / (double)(left * pixels), 1e-6);
+    ck_assert(d->mean[0] != whole->mean[0]);
+    data_free(d);
+    data_free(whole);
+    data_free(copy);
+}
+END_TEST
+
 int main(void)
 {
     if (!mkdtemp(folder))
@@ -403,6 +427,7 @@ int main(void)
     tcase_add_test(t, cifar_errors);
     tcase_add_test(t, synthetic);
     tcase_add_test(t, options);
+    tcase_add_test(t, hold_out);
     int failed = unit_run("data", t, 1);
     empty_folder();
     rmdir(folder);

@@ -8,8 +8,9 @@
 
 static const char usage[] =
     "usage: rote eval RUN [flags]\n\n"
-    "Evaluates a run's newest checkpoint: every head on the test samples and on training\n"
-    "samples as they are. Nothing is written to the run folder.\n\n"
+    "Evaluates a run's newest checkpoint: every head on the test samples, the validation\n"
+    "split where there is one, and training samples as they are. Nothing is written to\n"
+    "the run folder.\n\n"
     "  --checkpoint FILE  this one instead of the newest\n"
     "  --device D         another device than the run's\n"
     "  --json             prints JSON\n"

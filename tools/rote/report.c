@@ -49,17 +49,21 @@ enum rote_status cli_print_report(const rote_run *run)
 {
     struct rote_report r;
     struct rote_head_report h;
-    int random = 0;
+    int random = 0, validation;
     enum rote_status st = rote_run_report(run, &r);
     if (st)
         return st;
+    validation = isfinite(r.validation_loss);
     printf("epoch %lld of %lld, %.0f s", (long long)r.epoch, (long long)r.epochs, r.seconds);
     if (r.images_per_second > 0)
         printf(", %.0f images/s", r.images_per_second);
     if (r.first_step_seconds > 0)
         printf("; first step after %.1f s", r.first_step_seconds);
     printf("; device memory %.1f MiB, predicted %.1f\n\n", (double)r.peak_bytes / 1048576, (double)r.predicted_bytes / 1048576);
-    printf("%-20s %-20s %5s %9s %9s %9s\n", "class head", "at", "n", "train", "test", "test loss");
+    printf("%-20s %-20s %5s %9s", "class head", "at", "n", "train");
+    if (validation)
+        printf(" %10s %9s", "validation", "loss");
+    printf(" %9s %9s\n", "test", "test loss");
     for (int i = 0; i < r.n_heads; i++) {
         if ((st = rote_run_head_report(run, i, &h)))
             return st;
@@ -68,6 +72,11 @@ enum rote_status cli_print_report(const rote_run *run)
             continue;
         printf("%-20s %-20s %5d", h.name, h.at, h.n);
         percent(h.clean.accuracy, h.clean.samples);
+        if (validation) {
+            printf(" ");
+            percent(h.validation.accuracy, h.validation.samples);
+            printf(" %9.4f", h.validation.loss);
+        }
         percent(h.held_out.accuracy, h.held_out.samples);
         if (h.held_out.samples > 0)
             printf(" %9.4f", h.held_out.loss);
