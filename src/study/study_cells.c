@@ -193,6 +193,8 @@ enum rote_status study_run_make(struct rote_study *s, struct study_run *r)
         TRY(set(&r->config, c->tune[d]->key, value));
     }
     r->config.seed = r->seed;
+    if (r->trial >= 0)
+        r->config.test = CONFIG_TEST_NEVER;
     TRY(config_inline_network(&r->config));
     TRY(config_validate(&r->config));
     TRY(config_assignments(&r->config, &text));
@@ -240,6 +242,10 @@ enum rote_status study_cells(struct rote_study *s)
             TRY(add_run(s, c, -1, p->seeds[i]));
     if (tunes && !p->tuning.seeds_count)
         FAIL(ROTE_ECONFIG, "tuning.seeds is empty, but there are keys to tune");
+    for (int i = 0; i < s->n_runs; i++)
+        if (s->run[i].trial >= 0 && !s->run[i].config.data.validation && !strncmp(p->tuning.metric, "validation.", 11))
+            FAIL(ROTE_ECONFIG, "cell %s is tuned by %s: give data.validation in base, the number of training samples to "
+                 "set apart", s->cell[s->run[i].cell].id, p->tuning.metric);
     for (unsigned i = 0; i < p->primary_count; i++) {
         const char *side[] = {p->primary[i].of, p->primary[i].against};
         for (int k = 0; k < 2; k++) {

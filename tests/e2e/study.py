@@ -18,7 +18,7 @@ question: Does weight decay help?
 base:
   model: mlp
   epochs: 4
-  data: {kind: synthetic, train_count: 384, test_count: 128, canaries: 0.05}
+  data: {kind: synthetic, train_count: 448, test_count: 128, validation: 64, canaries: 0.05}
   batch: 64
 factors:
 - {name: noise, key: data.label_noise, values: [0.3]}
@@ -29,7 +29,7 @@ factors:
     set: [augment.crop=1, "heads=[{name: class, kind: class}, {name: random, n: 4, lambda: 0.1}]"]
     tune:
     - {key: optimizer.decay, low: 1e-4, high: 1e-1, log: true}
-tuning: {trials: 3, first_epochs: 1, eta: 2, metric: test.class.accuracy}
+tuning: {trials: 3, first_epochs: 1, eta: 2}
 seeds: [1, 2]
 primary:
 - {of: noise=0.3/regulariser=decay, against: noise=0.3/regulariser=none, benefit: 0.01}
@@ -62,6 +62,9 @@ def undisturbed(folder):
     out, _ = rote("study", "run", path)
     check("[7 of 7]" in out and "nan" not in out, out)
     WANT = content(folder / "a.db")
+    trials = {row[3] for row in WANT["member"] if row[1] >= 0}
+    check(len(trials) == 3 and not any(row[0] in trials and row[2] == "test" for row in WANT["figure"]),
+          "the tuning looked at the test split")
     check(sum(row[2] == "canaries" and row[3] == "margin" and row[4] == "auroc" for row in WANT["figure"]) == 5,
           "no figures of canaries, or of runs that are not at their end")
     check(not (folder / "a.db.runs").exists(), "folders of finished runs are left")
@@ -141,6 +144,7 @@ def warned(folder):
     dice = random.Random(3)
     runs = []
     for i, key in enumerate(keys):
+        db.execute("DELETE FROM figure WHERE key = ? AND part = 'validation'", (key,))
         loss = [abs(e - (1 + i % 3)) + 0.1 * dice.random() for e in range(4)]  # the last in turn: it does not turn
         for e in range(4):
             for name, value in (("loss", loss[e]), ("accuracy", 0.5)):
@@ -184,7 +188,9 @@ def wrong(folder):
             (("set: [augment.crop=1", "set: [augment.corp=1"), "did you mean crop"),
             (("of: noise=0.3/regulariser=decay", "of: noise=1/regulariser=decay"), "no cell"),
             (("low: 1e-4", "low: 0"), "log needs"), (("key: data.label_noise, ", ""), "factor noise"),
-            (("metric: test.class.accuracy", "metric: test.class.accuray"), "no figure")):
+            (("eta: 2}", "eta: 2, metric: validation.class.accuray}"), "no figure"),
+            (("eta: 2}", "eta: 2, metric: test.class.accuracy}"), "not there to choose by"),
+            (("validation: 64, ", ""), "data.validation")):
         path = plan(folder, "bad", PLAN.replace(*change))
         _, error = rote("study", "run", path, "--db", folder / "bad.db", code=1)
         check(said in error, f"{change}: {error}")
