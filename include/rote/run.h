@@ -122,6 +122,7 @@ struct rote_report {
     /* Of the first class head. NaN: without test data, or where the key `test` let it be; without a validation split. */
     double test_accuracy, test_loss;
     double validation_accuracy, validation_loss;
+    const char *stopped_early; /* "patience" or "rla", the key early_stop's reason to end with epoch `epoch`; else NULL */
     int n_heads;
     /* Over the whole run: the network's steps, heads and ledger within them; and what is measured
      * besides: evaluations of training samples, and the control's steps and evaluations. */

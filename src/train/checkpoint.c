@@ -2,7 +2,7 @@
  *   <value>                    parameters and running statistics, logical order
  *   optimizer.m1/<value> ..    the optimiser's state, ema/<value> the moving average
  *   control/..                 the control's heads and statistics
- *   ledger, sums/..            figures gathered so far
+ *   ledger, sums/.., history   figures gathered so far
  * The metadata has the step, the logs' lengths, the configuration, and digests of the
  * network and the labels. `latest` holds the newest file's name; two are kept. */
 #include <dirent.h>
@@ -177,6 +177,7 @@ out:
 static enum rote_status collect(struct rote_run *t, struct st_file *f, struct copies *c)
 {
     enum rote_status st = ROTE_OK;
+    int64_t history[2] = {train_history_rows(t), train_history_width(t)};
     struct part part[12];
     int n = list_parts(t, part);
     float *ledger;
@@ -187,6 +188,8 @@ static enum rote_status collect(struct rote_run *t, struct st_file *f, struct co
     TRY(rt_read(t->ledger, 0, ledger, (uint64_t)(dim[0] * dim[1]) * sizeof *ledger));
     TRY(st_add(f, "ledger", ST_F32, 2, dim, ledger));
     TRY(add_sums(f, c, &t->net, "net"));
+    if (history[0])
+        TRY(st_add(f, "history", ST_F64, 2, history, t->history));
     if (t->control.m)
         TRY(add_sums(f, c, &t->control, "control"));
     TRY(add_meta(t, f));
@@ -390,6 +393,20 @@ static double number(const struct st_file *f, const char *key)
     return v ? atof(v) : 0;
 }
 
+static enum rote_status load_history(struct rote_run *t, const struct st_file *f, const char *path)
+{
+    enum rote_status st = ROTE_OK;
+    const struct st_tensor *history = NULL;
+    int64_t dim[2] = {train_history_rows(t), train_history_width(t)};
+    if (!dim[0])
+        return ROTE_OK;
+    TRY(find(f, path, "history", ST_F64, 2, dim, &history));
+    TRY(base_grow(&t->history, (size_t)(dim[0] * dim[1]), sizeof *t->history));
+    memcpy(t->history, history->data, history->bytes);
+out:
+    return st;
+}
+
 enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs)
 {
     enum rote_status st = ROTE_OK;
@@ -408,6 +425,7 @@ enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs
     if (t->control.m)
         TRY(load_sums(&t->control, f, path, "control"));
     t->step = (int64_t)number(f, "step");
+    TRY(load_history(t, f, path));
     t->seconds = number(f, "seconds");
     t->training_seconds = number(f, "training_seconds");
     t->instrument_seconds = number(f, "instrument_seconds");

@@ -218,6 +218,19 @@ static enum rote_status validate_data(const struct config *c)
     return ROTE_OK;
 }
 
+static enum rote_status validate_stop(const struct config *c)
+{
+    bool memorises = false;
+    for (unsigned i = 0; i < c->heads_count; i++)
+        memorises = memorises || (c->heads[i].kind == CONFIG_HEAD_RANDOM && !c->heads[i].redraw);
+    if (c->early_stop != CONFIG_STOP_NONE && !c->data.validation)
+        return base_error(ROTE_ECONFIG, "early_stop needs a validation split; set data.validation, or early_stop: none");
+    if (c->early_stop == CONFIG_STOP_RLA && !memorises)
+        return base_error(ROTE_ECONFIG, "early_stop rla needs a random head whose labels stay; add {name: random}, or "
+                                        "set early_stop: patience");
+    return ROTE_OK;
+}
+
 enum rote_status config_validate(const struct config *c)
 {
     enum rote_status st = ROTE_OK;
@@ -235,6 +248,7 @@ enum rote_status config_validate(const struct config *c)
     TRY(validate_data(c));
     TRY(validate_lr(c));
     TRY(validate_heads(c));
+    TRY(validate_stop(c));
 out:
     return st;
 }

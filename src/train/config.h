@@ -20,6 +20,7 @@ struct spec_entry;
 #define CONFIG_LAMBDA_SCHEDULES(X) X(CONSTANT, "constant") X(GANIN, "ganin")
 
 #define CONFIG_RECOMPUTES(X) X(AUTO, "auto") X(ON, "on") X(OFF, "off")
+#define CONFIG_STOPS(X) X(NONE, "none") X(PATIENCE, "patience") X(RLA, "rla")
 #define CONFIG_TESTS(X) X(AUTO, "auto") X(EPOCH, "epoch") X(END, "end") X(NEVER, "never")
 
 #define CONFIG_MEMBER_DATA(name, text) CONFIG_DATA_##name,
@@ -30,6 +31,7 @@ struct spec_entry;
 #define CONFIG_MEMBER_LOSS(name, text) CONFIG_LOSS_##name,
 #define CONFIG_MEMBER_LAMBDA(name, text) CONFIG_LAMBDA_##name,
 #define CONFIG_MEMBER_RECOMPUTE(name, text) CONFIG_RECOMPUTE_##name,
+#define CONFIG_MEMBER_STOP(name, text) CONFIG_STOP_##name,
 #define CONFIG_MEMBER_TEST(name, text) CONFIG_TEST_##name,
 enum config_data_kind { CONFIG_DATA_KINDS(CONFIG_MEMBER_DATA) };
 enum config_layout { CONFIG_LAYOUTS(CONFIG_MEMBER_LAYOUT) };
@@ -39,6 +41,7 @@ enum config_head_kind { CONFIG_HEAD_KINDS(CONFIG_MEMBER_HEAD) };
 enum config_head_loss { CONFIG_HEAD_LOSSES(CONFIG_MEMBER_LOSS) };
 enum config_recompute { CONFIG_RECOMPUTES(CONFIG_MEMBER_RECOMPUTE) };
 enum config_test { CONFIG_TESTS(CONFIG_MEMBER_TEST) };
+enum config_stop { CONFIG_STOPS(CONFIG_MEMBER_STOP) };
 enum config_lambda_schedule { CONFIG_LAMBDA_SCHEDULES(CONFIG_MEMBER_LAMBDA) };
 
 struct config_data {
@@ -126,6 +129,8 @@ struct config {
     int checkpoint_every, log_every; /* steps */
     int rla_subset;
     enum config_test test; /* when the test split is evaluated */
+    enum config_stop early_stop;
+    int early_stop_patience; /* epochs */
     bool ledger_csv;
     struct config_control control;
     char *out; /* NULL: a new folder under runs/ */

@@ -21,6 +21,7 @@
 #define PAIR_LOSS(name, text) {text, CONFIG_LOSS_##name},
 #define PAIR_LAMBDA(name, text) {text, CONFIG_LAMBDA_##name},
 #define PAIR_RECOMPUTE(name, text) {text, CONFIG_RECOMPUTE_##name},
+#define PAIR_STOP(name, text) {text, CONFIG_STOP_##name},
 #define PAIR_TEST(name, text) {text, CONFIG_TEST_##name},
 static const cyaml_strval_t data_kinds[] = {CONFIG_DATA_KINDS(PAIR_DATA)};
 static const cyaml_strval_t layouts[] = {CONFIG_LAYOUTS(PAIR_LAYOUT)};
@@ -30,6 +31,7 @@ static const cyaml_strval_t head_kinds[] = {CONFIG_HEAD_KINDS(PAIR_HEAD)};
 static const cyaml_strval_t head_losses[] = {CONFIG_HEAD_LOSSES(PAIR_LOSS)};
 static const cyaml_strval_t lambda_schedules[] = {CONFIG_LAMBDA_SCHEDULES(PAIR_LAMBDA)};
 static const cyaml_strval_t recomputes[] = {CONFIG_RECOMPUTES(PAIR_RECOMPUTE)};
+static const cyaml_strval_t stops[] = {CONFIG_STOPS(PAIR_STOP)};
 static const cyaml_strval_t tests[] = {CONFIG_TESTS(PAIR_TEST)};
 
 static const cyaml_schema_field_t data_fields[] = {
@@ -119,6 +121,8 @@ const struct cyaml_schema_field config_fields[] = {
     INT(config, log_every),
     INT(config, rla_subset),
     ENUM(config, test, tests),
+    ENUM(config, early_stop, stops),
+    INT(config, early_stop_patience),
     BOOL(config, ledger_csv),
     MAP(control, control_fields),
     TEXT(config, out),
@@ -172,6 +176,7 @@ static const struct schema_bound bounds[] = {
     {"checkpoint_every", 0, COUNT_MAX, false, false},
     {"log_every", 1, COUNT_MAX, false, false},
     {"rla_subset", 0, COUNT_MAX, false, false},
+    {"early_stop_patience", 1, 1000000, false, false},
     {"control.every", 1, 1000000, false, false},
 };
 
@@ -229,6 +234,8 @@ static const char defaults[] =
     "log_every: 50\n"
     "rla_subset: 5000\n"
     "test: auto\n"
+    "early_stop: none\n"
+    "early_stop_patience: 5\n"
     "control: {enabled: false, every: 20}\n";
 
 enum rote_status config_defaults(struct config *c)

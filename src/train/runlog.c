@@ -168,6 +168,23 @@ out:
     return st;
 }
 
+enum rote_status runlog_hint(struct rote_run *t, const struct train_hint *h)
+{
+    enum rote_status st = ROTE_OK;
+    json_t *line = new_line(t, "hint");
+    json_object_set_new(line, "head", json_string(h->head));
+    json_object_set_new(line, "excess", json_real(h->excess));
+    json_object_set_new(line, "rise", json_real(h->rise));
+    json_object_set_new(line, "rise_epochs", json_integer(h->epochs));
+    json_object_set_new(line, "validation_loss", json_real(h->loss));
+    json_object_set_new(line, "best_validation_loss", json_real(h->best_loss));
+    json_object_set_new(line, "best_epoch", json_integer(h->best_epoch));
+    TRY(finish_line(t, line));
+out:
+    json_decref(line);
+    return st;
+}
+
 static enum rote_status synced(FILE *f, int64_t *at)
 {
     if (fflush(f) || fsync(fileno(f)))

@@ -78,6 +78,8 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
     set_number(o, "test_loss", r.test_loss);
     set_number(o, "validation_accuracy", r.validation_accuracy);
     set_number(o, "validation_loss", r.validation_loss);
+    json_object_set_new(o, "stopped_early", r.stopped_early ? json_pack("{s:I s:s}", "epoch", (json_int_t)r.epoch,
+                                                                        "reason", r.stopped_early) : json_null());
     set_number(o, "seconds", r.seconds);
     set_number(o, "seconds_to_first_step", r.first_step_seconds > 0 ? r.first_step_seconds : NAN);
     set_number(o, "images_per_second", r.images_per_second);

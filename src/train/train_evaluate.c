@@ -143,6 +143,7 @@ enum rote_status train_report(const struct rote_run *t, struct rote_report *out)
                                 .peak_bytes = rt_peak_bytes(t->dev), .training_seconds = t->training_seconds,
                                 .instrument_seconds = t->instrument_seconds, .n_heads = t->net.m->n_heads};
     out->first_step_seconds = t->first_step;
+    out->stopped_early = train_stop_reason(t);
     if (t->measured_seconds > 0)
         out->images_per_second = (double)(t->measured_steps * t->cfg.batch) / t->measured_seconds;
     int i = train_class_head(t);

@@ -60,6 +60,7 @@ struct rote_run {
     int64_t measured_steps; /* in this process, for images per second */
     double measured_seconds;
     bool evaluated, control_evaluated;
+    double *history; /* early_stop.c: [epochs done][1 + heads]; only with a validation split */
     char *folder;
     int lock; /* file descriptor, -1 without */
     char *device_id;        /* what a resumed run started on */
@@ -103,6 +104,16 @@ double train_null_accuracy(double n, double d, double m);
 int train_class_head(const struct rote_run *t); /* the first */
 int64_t train_head_features(const struct rote_run *t, int head);
 
+/* early_stop.c: nothing without a validation split */
+int64_t train_history_rows(const struct rote_run *t);
+int64_t train_history_width(const struct rote_run *t);
+/* The figures of the epoch that was just evaluated. */
+enum rote_status train_history_add(struct rote_run *t);
+/* Why the run ends here, before its last epoch; NULL: it does not. */
+const char *train_stop_reason(const struct rote_run *t);
+/* Warns and logs where a head's excess has begun to rise while the validation loss does not fall. */
+enum rote_status train_hint(struct rote_run *t);
+
 /* choices.c */
 enum rote_status train_choices_digest(const struct rote_run *t, char out[65]);
 
@@ -121,6 +132,14 @@ enum rote_status runlog_open(struct rote_run *t, const struct runlog_offsets *re
 void runlog_close(struct runlog *l);
 enum rote_status runlog_step(struct rote_run *t);
 enum rote_status runlog_epoch(struct rote_run *t);
+struct train_hint {
+    const char *head;
+    double excess, rise; /* accuracies; the rise is over so many epochs */
+    int epochs;
+    double loss, best_loss; /* of validation */
+    int64_t best_epoch;     /* from 1 */
+};
+enum rote_status runlog_hint(struct rote_run *t, const struct train_hint *h);
 enum rote_status runlog_offsets(struct rote_run *t, struct runlog_offsets *out); /* flushed and synced */
 
 /* summary.c */

@@ -205,7 +205,7 @@ out:
 
 static bool finished(const struct rote_run *t)
 {
-    return t->step >= t->steps_per_epoch * t->cfg.epochs;
+    return t->step >= t->steps_per_epoch * t->cfg.epochs || train_stop_reason(t);
 }
 
 static bool test_is_due(const struct rote_run *t)
@@ -241,10 +241,12 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
         train_figures_of(t->net.epoch_sums + i * MODEL_STATS, &t->net.stream[i]);
     train_tell(t, hooks, "evaluating");
     TRY(train_evaluate(t, &whole));
+    TRY(train_history_add(t));
     if (test_is_due(t))
         TRY(train_evaluate_test(t, &whole));
     if (t->log)
         TRY(runlog_epoch(t));
+    TRY(train_hint(t));
     memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
     memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
     *more = !finished(t);

@@ -292,6 +292,7 @@ void train_free(struct rote_run *t)
         rt_mem_free(*t->item[i].mem);
     data_free(t->data);
     base_free(t->canary);
+    base_free(t->history);
     base_free(t->folder);
     base_free(t->device_id);
     config_free(&t->cfg);

@@ -106,9 +106,53 @@ def at_chance(folder):
         check(last["validation"][name]["accuracy"] != last["test"][name]["accuracy"], f"{name}: the test split's figures")
 
 
+NOISY = settings(model="mlp", data__kind="synthetic", data__height=12, data__width=12, data__train_count=400,
+                 data__validation=200, data__label_noise=0.4, batch=50, epochs=40, lr__base=0.1, optimizer__decay=0)
+
+
+def conditions(epochs):
+    """docs/train.md's condition after each epoch of a run with one random head of 10 labels and 200 samples."""
+    loss = [e["validation"]["class"]["loss"] for e in epochs]
+    excess = [e["clean"]["random"]["accuracy"] - 0.1 for e in epochs]
+    return [i >= 3 and min(loss[i - 2:i + 1]) >= min(loss[:i - 2]) and
+            excess[i] - excess[i - 3] > 2 * (0.1 * 0.9 / 200) ** 0.5 for i in range(len(epochs))]
+
+
+def stopping(folder):
+    """Hints and the epochs at which runs stop are what the log's figures say."""
+    _, error = rote("train", *NOISY, "--out", folder / "free", "--quiet")
+    epochs, hints = lines(folder / "free"), lines(folder / "free", "hint")
+    held = conditions(epochs)
+    begins = [i + 1 for i, now in enumerate(held) if now and not held[i - 1]]
+    check(begins and [h["epoch"] for h in hints] == begins, f"hints at {[h['epoch'] for h in hints]}, not {begins}")
+    check(error.count("random-label accuracy of head random") == len(begins), f"not one warning a hint: {error}")
+    loss = [e["validation"]["class"]["loss"] for e in epochs]
+    check(all(h["best_validation_loss"] == min(loss[:h["epoch"]]) and loss[h["best_epoch"] - 1] == min(loss[:h["epoch"]])
+              for h in hints), f"{hints}")
+    check(json.loads((folder / "free/summary.json").read_text())["stopped_early"] is None, "it did not stop")
+    at = {"patience": next(i + 1 for i in range(40) if i - loss.index(min(loss[:i + 1])) >= 4),
+          "rla": next(i + 1 for i in range(40) if i and held[i] and held[i - 1])}
+    for kind, patience in (("patience", 4), ("rla", 2)):
+        rote("train", *NOISY, *settings(early_stop=kind, early_stop_patience=patience), "--out", folder / kind, "--quiet")
+        summary = json.loads((folder / kind / "summary.json").read_text())
+        got = lines(folder / kind)
+        check(at[kind] < 40 and summary["stopped_early"] == {"epoch": at[kind], "reason": kind}, f"{at}: {summary}")
+        check(len(got) == at[kind] and [e["epoch"] for e in got if "test" in e] == [at[kind]], "test is not at the end")
+        check(got[-1]["clean"] == epochs[at[kind] - 1]["clean"], f"{kind}: it changed what was trained")
+        before = (folder / kind / "log.jsonl").read_bytes()
+        rote("train", "--resume", folder / kind, "--quiet")
+        check((folder / kind / "log.jsonl").read_bytes() == before, f"{kind}: the stopped run went on")
+    for flags, text in ((settings(early_stop="patience", data__validation=0), "set data.validation"),
+                        (settings(early_stop="rla", heads="[{name: class, kind: class}]"), "needs a random head"),
+                        (settings(early_stop="rla", early_stop_patience=0), "early_stop_patience")):
+        _, error = rote("train", *NOISY, *flags, "--out", folder / "wrong_stop", code=1)
+        check(text in error, error)
+
+
 def resumed(folder):
-    flags = arguments(folder, "all", data__validation=HELD, epochs=12, checkpoint_every=3)
+    flags = [*NOISY, *settings(early_stop="rla", early_stop_patience=2, checkpoint_every=3)]
     rote("train", *flags, "--out", folder / "whole", "--quiet")
+    check(lines(folder / "whole", "hint"), "no hint to lose")
     out, kills = folder / "killed", 0
     process = subprocess.Popen([ROTE, "train", *map(str, flags), "--out", str(out), "--quiet"])
     while kills < 3 and process.poll() is None:
@@ -125,7 +169,8 @@ def resumed(folder):
     for name in ("log.jsonl", "log.csv", "ledger.npy"):
         check((folder / "whole" / name).read_bytes() == (out / name).read_bytes(), f"{name} is another than undisturbed")
     a, b = (json.loads((run / "summary.json").read_text()) for run in (folder / "whole", out))
-    check(a["validation_loss"] == b["validation_loss"] and a["heads"] == b["heads"], "the summary lost figures")
+    check(a["validation_loss"] == b["validation_loss"] and a["heads"] == b["heads"] and
+          a["stopped_early"] == b["stopped_early"] is not None, "the summary lost figures")
 
 
-main(split, untouched, at_chance, resumed)
+main(split, untouched, at_chance, stopping, resumed)

@@ -55,6 +55,8 @@ enum rote_status cli_print_report(const rote_run *run)
         return st;
     validation = isfinite(r.validation_loss);
     printf("epoch %lld of %lld, %.0f s", (long long)r.epoch, (long long)r.epochs, r.seconds);
+    if (r.stopped_early)
+        printf(", stopped early (%s)", r.stopped_early);
     if (r.images_per_second > 0)
         printf(", %.0f images/s", r.images_per_second);
     if (r.first_step_seconds > 0)
