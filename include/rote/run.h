@@ -119,10 +119,10 @@ struct rote_report {
     double seconds, images_per_second;
     double first_step_seconds; /* from rote_device_open to the end of this process's first step; 0: none */
     uint64_t predicted_bytes, peak_bytes; /* device memory */
-    /* Of the first class head. NaN: without test data, or where the key `test` let it be; without a validation split. */
+    /* Of the first class head. NaN: without test data or where the key `test` let it be; without a validation split. */
     double test_accuracy, test_loss;
     double validation_accuracy, validation_loss;
-    const char *stopped_early; /* "patience" or "rla", the key early_stop's reason to end with epoch `epoch`; else NULL */
+    const char *stopped_early; /* "patience" or "rla": why the key early_stop ended it with epoch `epoch`; else NULL */
     int n_heads;
     /* Over the whole run: the network's steps, heads and ledger within them; and what is measured
      * besides: evaluations of training samples, and the control's steps and evaluations. */

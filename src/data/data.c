@@ -374,7 +374,8 @@ enum rote_status data_hold_out(struct data_set *d, int64_t count)
     enum rote_status st = ROTE_OK;
     int64_t left = d->train.count - count;
     if (count < 1 || left < 1)
-        return base_error(ROTE_EINVAL, "cannot hold out %" PRId64 " of %" PRId64 " training samples: give 1 to %" PRId64,
+        return base_error(ROTE_EINVAL, "cannot hold out %" PRId64 " of %" PRId64
+                                       " training samples: give 1 to %" PRId64,
                           count, d->train.count, d->train.count - 1);
     size_t first = pixels_of(d, left);
     const struct data_split tail = {.count = count, .labels = d->train.labels + left,

@@ -224,7 +224,8 @@ static enum rote_status validate_stop(const struct config *c)
     for (unsigned i = 0; i < c->heads_count; i++)
         memorises = memorises || (c->heads[i].kind == CONFIG_HEAD_RANDOM && !c->heads[i].redraw);
     if (c->early_stop != CONFIG_STOP_NONE && !c->data.validation)
-        return base_error(ROTE_ECONFIG, "early_stop needs a validation split; set data.validation, or early_stop: none");
+        return base_error(ROTE_ECONFIG, "early_stop needs a validation split; set data.validation, or "
+                                        "early_stop: none");
     if (c->early_stop == CONFIG_STOP_RLA && !memorises)
         return base_error(ROTE_ECONFIG, "early_stop rla needs a random head whose labels stay; add {name: random}, or "
                                         "set early_stop: patience");

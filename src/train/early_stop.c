@@ -1,6 +1,6 @@
 /* Early warning and early stopping. Both follow from figures of each epoch that checkpoints keep, so that a resumed run
  * warns and stops where an undisturbed one does. A row of the history: the validation loss, then of each head its
- * excess, the random-label accuracy on training samples minus chance or, where there is a control, minus the control's. */
+ * excess: the random-label accuracy on training samples minus chance, or minus the control's where there is one. */
 #include <math.h>
 #include <string.h>
 
@@ -109,8 +109,8 @@ enum rote_status train_hint(struct rote_run *t)
         struct train_hint h = {.head = t->net.m->head[i].name, .excess = excess_at(t, epoch, i),
                                .rise = excess_at(t, epoch, i) - excess_at(t, epoch - WINDOW, i), .epochs = WINDOW,
                                .loss = loss_at(t, epoch), .best_loss = loss_at(t, best), .best_epoch = best + 1};
-        base_warn("epoch %lld: the network memorises more, and gets no better: random-label accuracy of head %s is %.2f "
-                  "points above %s, %.2f more than %d epochs ago; the validation loss is %.4f, its least was %.4f in "
+        base_warn("epoch %lld: the network memorises more, and gets no better: random-label accuracy of head %s is "
+                  "%.2f points above %s, %.2f more than %d epochs ago; the validation loss is %.4f, its least was %.4f in "
                   "epoch %lld", (long long)epoch + 1, h.head, 100 * h.excess, t->control.m ? "the control's" : "chance",
                   100 * h.rise, WINDOW, h.loss, h.best_loss, (long long)h.best_epoch);
         if (t->log)

@@ -20,8 +20,8 @@ static int64_t last_epoch(const struct rote_run *t)
     return t->step ? (t->step - 1) / t->steps_per_epoch : 0;
 }
 
-static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count, enum split split,
-                            struct rote_figures *out, const struct train_hooks *hooks)
+static enum rote_status run(struct rote_run *t, struct train_net *n, struct model_plan *p, int64_t count,
+                            enum split split, struct rote_figures *out, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];

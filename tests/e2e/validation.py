@@ -51,7 +51,8 @@ def split(folder):
     a, b = tensors(checkpoint(cut))[0], tensors(checkpoint(run))[0]
     check(all(a[name] == b[name] for name in a), "the trained values are not those of the samples that are left")
     for name in ("ledger.npy", "canaries.npy"):
-        check((cut / name).read_bytes() == (run / name).read_bytes(), f"{name} is not that of the samples that are left")
+        same = (cut / name).read_bytes() == (run / name).read_bytes()
+        check(same, f"{name} is not that of the samples that are left")
     with_it = lines(run)
     check(all(set(line["validation"]) == {"class", "a", "b"} for line in with_it), "a head was not evaluated")
     check([{k: v for k, v in line.items() if k != "validation"} for line in with_it] == lines(cut),
@@ -102,8 +103,8 @@ def at_chance(folder):
     for name, n in (("a", 2), ("b", 10)):
         band = 4 * (1 / n * (1 - 1 / n) / 1000) ** 0.5
         check(last["clean"][name]["accuracy"] > 1 / n + 2 * band, f"{name}: nothing was memorised")
-        check(abs(last["validation"][name]["accuracy"] - 1 / n) < band, f"{name}: not at chance: {last['validation'][name]}")
-        check(last["validation"][name]["accuracy"] != last["test"][name]["accuracy"], f"{name}: the test split's figures")
+        check(abs(last["validation"][name]["accuracy"] - 1 / n) < band, f"{name}: not at chance: {last}")
+        check(last["validation"][name] != last["test"][name], f"{name}: the test split's figures")
 
 
 NOISY = settings(model="mlp", data__kind="synthetic", data__height=12, data__width=12, data__train_count=400,
@@ -127,13 +128,13 @@ def stopping(folder):
     check(begins and [h["epoch"] for h in hints] == begins, f"hints at {[h['epoch'] for h in hints]}, not {begins}")
     check(error.count("random-label accuracy of head random") == len(begins), f"not one warning a hint: {error}")
     loss = [e["validation"]["class"]["loss"] for e in epochs]
-    check(all(h["best_validation_loss"] == min(loss[:h["epoch"]]) and loss[h["best_epoch"] - 1] == min(loss[:h["epoch"]])
-              for h in hints), f"{hints}")
+    check(all(h["best_validation_loss"] == min(loss[:h["epoch"]]) == loss[h["best_epoch"] - 1] for h in hints), f"{hints}")
     check(json.loads((folder / "free/summary.json").read_text())["stopped_early"] is None, "it did not stop")
     at = {"patience": next(i + 1 for i in range(40) if i - loss.index(min(loss[:i + 1])) >= 4),
           "rla": next(i + 1 for i in range(40) if i and held[i] and held[i - 1])}
     for kind, patience in (("patience", 4), ("rla", 2)):
-        rote("train", *NOISY, *settings(early_stop=kind, early_stop_patience=patience), "--out", folder / kind, "--quiet")
+        rote("train", *NOISY, *settings(early_stop=kind, early_stop_patience=patience), "--out", folder / kind,
+             "--quiet")
         summary = json.loads((folder / kind / "summary.json").read_text())
         got = lines(folder / kind)
         check(at[kind] < 40 and summary["stopped_early"] == {"epoch": at[kind], "reason": kind}, f"{at}: {summary}")
@@ -167,7 +168,7 @@ def resumed(folder):
     check(process.wait() == 0 and kills >= 2, f"killed {kills} times")
     check(tensors(checkpoint(folder / "whole"))[0] == tensors(checkpoint(out))[0], "other values than undisturbed")
     for name in ("log.jsonl", "log.csv", "ledger.npy"):
-        check((folder / "whole" / name).read_bytes() == (out / name).read_bytes(), f"{name} is another than undisturbed")
+        check((folder / "whole" / name).read_bytes() == (out / name).read_bytes(), f"{name} is another")
     a, b = (json.loads((run / "summary.json").read_text()) for run in (folder / "whole", out))
     check(a["validation_loss"] == b["validation_loss"] and a["heads"] == b["heads"] and
           a["stopped_early"] == b["stopped_early"] is not None, "the summary lost figures")
