@@ -68,6 +68,9 @@ ROTE_API enum rote_status rote_run_resume(rote_device *device, const char *folde
                                           rote_run **out);
 ROTE_API enum rote_status rote_run_open(rote_device *device, const char *folder, const char *checkpoint,
                                         rote_run **out);
+/* As rote_run_open, to evaluate on shifted test samples too, whatever the configuration's `shifted` is. */
+ROTE_API enum rote_status rote_run_open_shifted(rote_device *device, const char *folder, const char *checkpoint,
+                                                rote_run **out);
 /* The device selector in a run folder's config.yaml; *selector is the caller's, NULL where
  * there is none. */
 ROTE_API enum rote_status rote_run_folder_device(const char *folder, char **selector);
@@ -86,7 +89,7 @@ typedef int (*rote_progress_fn)(void *user, const struct rote_progress *p);
 /* To the last epoch. */
 ROTE_API enum rote_status rote_run_train(rote_run *run, rote_progress_fn progress, void *user);
 /* Evaluates every head on a subset of the training samples, on the validation split where there is one, and, whatever
- * the key `test` says, on test samples. */
+ * the key `test` says, on test samples; with `shifted`, the first class head on shifted ones. */
 ROTE_API enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, void *user);
 
 /* Means over samples. */
@@ -142,6 +145,15 @@ struct rote_canary_measure {
 /* *planted 0: there are none, and *out stays as it is. */
 ROTE_API enum rote_status rote_run_canaries(const rote_run *run, struct rote_canary_measure out[ROTE_CANARY_MEASURES],
                                             int64_t *planted);
+/* Accuracies of the first class head on the test samples under shifts of distribution (docs/eval.md), by severity. */
+#define ROTE_SHIFT_KINDS 5
+#define ROTE_SHIFT_SEVERITIES 5
+struct rote_shift {
+    char name[16];
+    double accuracy[ROTE_SHIFT_SEVERITIES];
+};
+/* *mean is that of all; NaN: they were not evaluated, and *out stays as it is. */
+ROTE_API enum rote_status rote_run_shifts(const rote_run *run, struct rote_shift out[ROTE_SHIFT_KINDS], double *mean);
 /* All of it as JSON; *text is the caller's (rote_free). */
 ROTE_API enum rote_status rote_run_report_json(const rote_run *run, char **text);
 

@@ -9,6 +9,8 @@
 
 #define MODEL_MAX_HEADS 256
 #define MODEL_NAME 64
+/* What the names of nodes that shift an evaluated batch begin with. */
+#define MODEL_SHIFT_NODES "batch.shift."
 #define MODEL_STATS 8    /* figures of a (sample, head), see cl/head_loss.cl */
 #define MODEL_LEDGER 11  /* columns of the ledger, see cl/ledger.cl */
 
@@ -126,6 +128,7 @@ struct model_plan_options {
     bool nesterov;
     bool ledger;
     double ema;                       /* 0: none */
+    bool shift;                       /* of an evaluation: batches pass through the operator `shift` */
     const char *variant;              /* for every operator that has it; NULL: the first */
 };
 

@@ -34,6 +34,18 @@ out:
     return st;
 }
 
+/* Severity 0, until it is set, changes nothing. */
+static enum rote_status add_shift(struct build *b, const struct model_plan_options *o)
+{
+    enum rote_status st = ROTE_OK;
+    struct model_plan *p = b->p;
+    int mean;
+    TRY(graph_add(b->g, MODEL_SHIFT_NODES "mean", "globalpool_fwd", &p->x, &mean, "%s", ""));
+    TRY(graph_add(b->g, MODEL_SHIFT_NODES "y", "shift", (int[]){p->x, mean, p->id, p->norm}, &p->x, "bytes=%d", !o->floats));
+out:
+    return st;
+}
+
 /* One launch over all parameters; of a frozen model over the heads', which come last. */
 static enum rote_status add_optimizer(struct build *b, const struct model_plan_options *o)
 {
@@ -134,6 +146,8 @@ static enum rote_status build_all(struct build *b, const struct model_plan_optio
     enum rote_status st = ROTE_OK;
     int seed[MODEL_MAX_HEADS], seed_grad[MODEL_MAX_HEADS], n = 0;
     TRY(add_gather(b, o));
+    if (o->shift)
+        TRY(add_shift(b, o));
     TRY(build_layers(b, b->p->x));
     for (int i = 0; i < b->m->n_groups; i++) {
         TRY(build_group(b, i, &seed[n], &seed_grad[n]));

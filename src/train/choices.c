@@ -15,6 +15,8 @@ enum rote_status train_choices_digest(const struct rote_run *t, char out[65])
     for (int i = 0; (g = train_graph(t, i, &per_step)); i++)
         for (int k = 0; k < g->n_nodes; k++) {
             char variant[OP_VARIANT_WORDS];
+            if (!strncmp(g->node[k].name, MODEL_SHIFT_NODES, strlen(MODEL_SHIFT_NODES)))
+                continue; /* an evaluation may add them to what was trained */
             words.len = 0;
             op_inst_words(g->node[k].inst, variant);
             TRY(op_call_words(&g->node[k].call, &words));

@@ -132,10 +132,12 @@ struct config {
     enum config_stop early_stop;
     int early_stop_patience; /* epochs */
     bool ledger_csv;
+    bool shifted; /* the test split under shifts of distribution, at the end */
     struct config_control control;
     char *out; /* NULL: a new folder under runs/ */
-    /* No key: the file that heads and layers with a line were read from. */
+    /* No keys. The file that heads and layers with a line were read from. */
     char *source;
+    bool also_shifted; /* evaluates as with `shifted`, without being another configuration */
 };
 
 /* Fills a config that is {0} or freed. */

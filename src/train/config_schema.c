@@ -124,6 +124,7 @@ const struct cyaml_schema_field config_fields[] = {
     ENUM(config, early_stop, stops),
     INT(config, early_stop_patience),
     BOOL(config, ledger_csv),
+    BOOL(config, shifted),
     MAP(control, control_fields),
     TEXT(config, out),
     CYAML_FIELD_END,

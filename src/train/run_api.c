@@ -199,7 +199,14 @@ enum rote_status rote_run_open(rote_device *device, const char *folder, const ch
 {
     if (!device || !folder || !out)
         return base_null_argument("rote_run_open");
-    return train_open(device, folder, checkpoint, out);
+    return train_open(device, folder, checkpoint, false, out);
+}
+
+enum rote_status rote_run_open_shifted(rote_device *device, const char *folder, const char *checkpoint, rote_run **out)
+{
+    if (!device || !folder || !out)
+        return base_null_argument("rote_run_open_shifted");
+    return train_open(device, folder, checkpoint, true, out);
 }
 
 enum rote_status rote_run_folder_device(const char *folder, char **selector)
@@ -229,7 +236,8 @@ enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, voi
     if (!run)
         return base_null_argument("rote_run_evaluate");
     enum rote_status st = train_evaluate(run, &hooks);
-    return st ? st : train_evaluate_test(run, &hooks);
+    st = st ? st : train_evaluate_test(run, &hooks);
+    return st ? st : train_evaluate_shifts(run, &hooks);
 }
 
 enum rote_status rote_run_report(const rote_run *run, struct rote_report *out)
@@ -246,6 +254,11 @@ enum rote_status rote_run_canaries(const rote_run *run, struct rote_canary_measu
                                    int64_t *planted)
 {
     return run && out && planted ? ledger_canaries(run, out, planted) : base_null_argument("rote_run_canaries");
+}
+
+enum rote_status rote_run_shifts(const rote_run *run, struct rote_shift out[ROTE_SHIFT_KINDS], double *mean)
+{
+    return run && out && mean ? train_shifts(run, out, mean) : base_null_argument("rote_run_shifts");
 }
 
 enum rote_status rote_run_report_json(const rote_run *run, char **text)

@@ -123,13 +123,14 @@ out:
 }
 
 static enum rote_status load_run(struct rote_device *dev, const char *folder, const char *checkpoint, bool resume,
-                                 struct rote_run **out)
+                                 bool shifted, struct rote_run **out)
 {
     enum rote_status st = ROTE_OK;
     struct config c = {0};
     struct rote_run *t = NULL;
     char *path = NULL;
     TRY(train_folder_config(folder, &c));
+    c.also_shifted = shifted;
     if (checkpoint)
         TRY(strchr(checkpoint, '/') ? base_strdup(&path, checkpoint) : base_sprintf(&path, "%s/%s", folder, checkpoint));
     else if (!resume || checkpoint_any(folder))
@@ -155,10 +156,11 @@ out:
 
 enum rote_status train_resume(struct rote_device *dev, const char *folder, const char *checkpoint, struct rote_run **out)
 {
-    return load_run(dev, folder, checkpoint, true, out);
+    return load_run(dev, folder, checkpoint, true, false, out);
 }
 
-enum rote_status train_open(struct rote_device *dev, const char *folder, const char *checkpoint, struct rote_run **out)
+enum rote_status train_open(struct rote_device *dev, const char *folder, const char *checkpoint, bool shifted,
+                            struct rote_run **out)
 {
-    return load_run(dev, folder, checkpoint, false, out);
+    return load_run(dev, folder, checkpoint, false, shifted, out);
 }

@@ -59,6 +59,25 @@ out:
     return st;
 }
 
+static enum rote_status add_shifts(const struct rote_run *t, json_t *o)
+{
+    struct rote_shift shift[ROTE_SHIFT_KINDS];
+    double mean;
+    enum rote_status st = train_shifts(t, shift, &mean);
+    if (st || isnan(mean))
+        return st;
+    json_t *kinds = json_object();
+    for (int i = 0; i < ROTE_SHIFT_KINDS; i++) {
+        json_t *accuracies = json_array();
+        for (int s = 0; s < ROTE_SHIFT_SEVERITIES; s++)
+            json_array_append_new(accuracies, json_real(shift[i].accuracy[s]));
+        json_object_set_new(kinds, shift[i].name, accuracies);
+    }
+    json_object_set_new(o, "shifted", kinds);
+    set_number(o, "shifted_accuracy", mean);
+    return ROTE_OK;
+}
+
 enum rote_status train_report_json(const struct rote_run *t, struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
@@ -94,6 +113,7 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
         json_array_append_new(heads, head_json(&h));
     }
     json_object_set(o, "heads", heads);
+    TRY(add_shifts(t, o));
     if (t->canary && r.epoch > 0)
         TRY(add_canaries(t, o));
     text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));

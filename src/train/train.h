@@ -32,8 +32,9 @@ enum rote_status train_create_folder(struct rote_run *t, const char *folder);
 /* The run in a folder, at its latest checkpoint or, if not NULL, the one named. */
 enum rote_status train_resume(struct rote_device *dev, const char *folder, const char *checkpoint,
                               struct rote_run **out);
-/* As train_resume, for evaluation: the folder is not written to. */
-enum rote_status train_open(struct rote_device *dev, const char *folder, const char *checkpoint, struct rote_run **out);
+/* As train_resume, for evaluation: the folder is not written to. shifted: as if the configuration had it. */
+enum rote_status train_open(struct rote_device *dev, const char *folder, const char *checkpoint, bool shifted,
+                            struct rote_run **out);
 
 /* To the end, or ROTE_EINTERRUPTED after a checkpoint was written. */
 enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks);
@@ -47,10 +48,13 @@ enum rote_status train_enqueue(struct rote_run *t, int64_t steps);
 /* Every head on training samples and, where there is one, the validation split; and on the test split. */
 enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks);
 enum rote_status train_evaluate_test(struct rote_run *t, const struct train_hooks *hooks);
+/* The first class head on the shifted test samples, where the configuration has `shifted`. */
+enum rote_status train_evaluate_shifts(struct rote_run *t, const struct train_hooks *hooks);
 
 /* The last evaluation. */
 enum rote_status train_report(const struct rote_run *t, struct rote_report *out);
 enum rote_status train_head_report(const struct rote_run *t, int head, struct rote_head_report *out);
+enum rote_status train_shifts(const struct rote_run *t, struct rote_shift out[ROTE_SHIFT_KINDS], double *mean);
 enum rote_status train_report_json(const struct rote_run *t, struct base_buf *out);
 /* The plan of a training step as text, or as JSON: nodes, variants, layouts, memory. */
 enum rote_status train_describe(const struct rote_run *t, bool json, struct base_buf *out);

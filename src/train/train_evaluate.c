@@ -78,6 +78,43 @@ out:
     return st;
 }
 
+enum rote_status train_evaluate_shifts(struct rote_run *t, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    struct rote_figures figures[MODEL_MAX_HEADS];
+    struct graph *g = t->net.test ? t->net.test->g : NULL;
+    int head = train_class_head(t);
+    if (!(t->cfg.shifted || t->cfg.also_shifted) || !g)
+        return ROTE_OK;
+    for (int kind = 0; kind < ROTE_SHIFT_KINDS; kind++)
+        for (int s = 0; s < ROTE_SHIFT_SEVERITIES; s++) {
+            graph_set_int(g, "kind", kind);
+            graph_set_int(g, "severity", s + 1);
+            TRY(run(t, &t->net, t->net.test, t->data->test.count, SPLIT_TEST, figures, hooks));
+            t->shifted[kind][s] = figures[head].accuracy;
+        }
+    t->shifts_evaluated = true;
+out:
+    graph_set_int(g, "severity", 0);
+    return st;
+}
+
+enum rote_status train_shifts(const struct rote_run *t, struct rote_shift out[ROTE_SHIFT_KINDS], double *mean)
+{
+    static const char *const names[ROTE_SHIFT_KINDS] = {"noise", "blur", "contrast", "translation", "occlusion"};
+    double sum = 0;
+    *mean = NAN;
+    if (!t->shifts_evaluated)
+        return ROTE_OK;
+    for (int kind = 0; kind < ROTE_SHIFT_KINDS; kind++) {
+        snprintf(out[kind].name, sizeof out[kind].name, "%s", names[kind]);
+        for (int s = 0; s < ROTE_SHIFT_SEVERITIES; s++)
+            sum += out[kind].accuracy[s] = t->shifted[kind][s];
+    }
+    *mean = sum / (ROTE_SHIFT_KINDS * ROTE_SHIFT_SEVERITIES);
+    return ROTE_OK;
+}
+
 /* The trapezoidal rule over ∫ φ(x−Δ) Φ(x)^(n−1) dx, Δ = √(n·ρ/(1−ρ)), ρ = d/m. */
 double train_null_accuracy(double n, double d, double m)
 {

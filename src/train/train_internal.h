@@ -61,6 +61,8 @@ struct rote_run {
     double measured_seconds;
     bool evaluated, control_evaluated;
     double *history; /* early_stop.c: [epochs done][1 + heads]; only with a validation split */
+    bool shifts_evaluated;
+    double shifted[ROTE_SHIFT_KINDS][ROTE_SHIFT_SEVERITIES]; /* accuracies */
     char *folder;
     int lock; /* file descriptor, -1 without */
     char *device_id;        /* what a resumed run started on */

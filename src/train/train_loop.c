@@ -226,6 +226,8 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
             TRY(train_evaluate(t, hooks));
             if (test_is_due(t))
                 TRY(train_evaluate_test(t, hooks));
+            if (t->cfg.test != CONFIG_TEST_NEVER)
+                TRY(train_evaluate_shifts(t, hooks));
         }
         goto out;
     }
@@ -250,6 +252,8 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
     memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
     memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
     *more = !finished(t);
+    if (!*more && t->cfg.test != CONFIG_TEST_NEVER)
+        TRY(train_evaluate_shifts(t, &whole));
     TRY(save(t));
     if (*more && !train_tell(t, hooks, "training"))
         TRY(interrupted(t));

@@ -67,6 +67,9 @@ static enum rote_status prepare_data(struct rote_run *t)
     if (t->data->train.values && (c->augment.crop || c->augment.flip || c->augment.cutout))
         FAIL(ROTE_ECONFIG, "augment is for images of bytes; this data set has floats: set augment.crop=0, "
                            "augment.flip=false, augment.cutout=0");
+    if ((c->shifted || c->also_shifted) && (t->data->height * t->data->width == 1 || !t->data->test.count))
+        FAIL(ROTE_ECONFIG, "shifted samples: %s; set shifted: false, or leave --shifted out", t->data->test.count
+             ? "samples are vectors, in which nothing can be blurred or moved" : "there are no test samples");
 out:
     return st;
 }
@@ -155,8 +158,10 @@ static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bo
     o.order_count = t->clean_count;
     TRY(model_plan_new(net->m, &o, &net->clean));
     o.data_count = o.order_count = t->data->test.count;
+    o.shift = t->cfg.shifted || t->cfg.also_shifted;
     if (!control && t->data->test.count)
         TRY(model_plan_new(net->m, &o, &net->test));
+    o.shift = false;
     o.data_count = o.order_count = t->data->validation.count;
     if (!control && t->data->validation.count)
         TRY(model_plan_new(net->m, &o, &net->validation));

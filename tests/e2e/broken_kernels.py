@@ -24,7 +24,7 @@ LAYERS = ("[{name: thin, type: conv2d, filters: 16, window: 3, pad: 1}, {name: g
 HEADS = "[{name: class, kind: class}, {name: each, per_class: true, n: 3, lambda: 0.1}, {name: large, n: 2048}]"
 TRAINING = settings(data="{kind: synthetic, channels: 3, height: 12, width: 12, train_count: 32, test_count: 16}",
                     augment="{crop: 1, flip: true, cutout: 4}", batch=16, micro_batch=8, epochs=1, log_every=1,
-                    ema=0.9, control__enabled="false", layers=LAYERS, heads=HEADS)
+                    ema=0.9, shifted="true", control__enabled="false", layers=LAYERS, heads=HEADS)
 MIDDLE = settings(data="{kind: synthetic, channels: 16, height: 6, width: 6, train_count: 32, test_count: 16}",
                   batch=16, epochs=1, log_every=1, control__enabled="false", heads="[{name: class, kind: class}]",
                   layers="[{name: depthwise, type: conv2d, filters: 16, window: 3, pad: 1, groups: 16, bias: 0}, "
@@ -57,6 +57,7 @@ BROKEN = [
         ("ledger.cl", "row[1] -=", "ledger/plain", "stats=64x1x8"),
         ("metrics.cl", "n + 1 < N", "metrics/plain", "stats=64x65x8"),
         ("pool.cl", "r + 1 < window_h", "maxpool_fwd/plain", "x=5x9x4x4"),
+        ("shift.cl", "m - strength", "shift/plain", "x=7x5x4x3"),
         ("reduce.cl", "r + 1 < end", "bias_bwd/plain", "dy=3x5x7x31"),
         ("relu.cl", "LOAD(y) < 0.0f", "relu_bwd/plain", "y=1x2x3x5"),
         ("segment.cl", "d + 1 < D", "segment_fwd/plain", "x=7x64"),

@@ -13,13 +13,15 @@ static const char usage[] =
     "the run folder.\n\n"
     "  --checkpoint FILE  this one instead of the newest\n"
     "  --device D         another device than the run's\n"
+    "  --shifted          the class head on shifted test samples too\n"
     "  --json             prints JSON\n"
     "  --help\n";
 
 static const struct option options[] = {
-    {"checkpoint", 1, 0, 'c'}, {"device", 1, 0, 'd'}, {"json", 0, 0, 'j'}, {"help", 0, 0, 'h'}, {0}};
+    {"checkpoint", 1, 0, 'c'}, {"device", 1, 0, 'd'}, {"shifted", 0, 0, 's'}, {"json", 0, 0, 'j'},
+    {"help", 0, 0, 'h'}, {0}};
 
-static int evaluate(const char *folder, const char *checkpoint, const char *selector, int json)
+static int evaluate(const char *folder, const char *checkpoint, const char *selector, int shifted, int json)
 {
     struct progress bar;
     struct builders builders = {.quiet = json};
@@ -30,7 +32,7 @@ static int evaluate(const char *folder, const char *checkpoint, const char *sele
     if (!st)
         cli_build_in_workers(dev, &builders);
     if (!st)
-        st = rote_run_open(dev, folder, checkpoint, &run);
+        st = (shifted ? rote_run_open_shifted : rote_run_open)(dev, folder, checkpoint, &run);
     if (!st) {
         progress_start(&bar, json);
         st = rote_run_evaluate(run, progress_show, &bar);
@@ -55,13 +57,15 @@ int cmd_eval(int argc, char **argv)
 {
     const char *checkpoint = NULL, *device = NULL;
     char *own = NULL;
-    int c, json = 0;
+    int c, json = 0, shifted = 0;
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         if (c == 'c')
             checkpoint = optarg;
         else if (c == 'd')
             device = optarg;
+        else if (c == 's')
+            shifted = 1;
         else if (c == 'j')
             json = 1;
         else if (c == 'h') {
@@ -75,7 +79,7 @@ int cmd_eval(int argc, char **argv)
         return cli_usage("eval", optind < argc ? "unexpected argument '%s'" : "which run? give its folder%s",
                          optind < argc ? argv[optind + 1] : "");
     enum rote_status st = rote_run_folder_device(argv[optind], &own);
-    int code = st ? cli_fail("eval", st) : evaluate(argv[optind], checkpoint, device ? device : own, json);
+    int code = st ? cli_fail("eval", st) : evaluate(argv[optind], checkpoint, device ? device : own, shifted, json);
     rote_free(own);
     return code;
 }

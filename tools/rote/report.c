@@ -45,6 +45,27 @@ static enum rote_status canaries(const rote_run *run)
     return ROTE_OK;
 }
 
+static enum rote_status shifts(const rote_run *run)
+{
+    struct rote_shift s[ROTE_SHIFT_KINDS];
+    double mean;
+    enum rote_status st = rote_run_shifts(run, s, &mean);
+    if (st || isnan(mean))
+        return st;
+    char title[48];
+    snprintf(title, sizeof title, "shifted test samples: %.2f%%", 100 * mean);
+    printf("\n%-41s severity:", title);
+    for (int i = 0; i < ROTE_SHIFT_SEVERITIES; i++)
+        printf(i ? " %9d" : " %6d", i + 1);
+    for (int k = 0; k < ROTE_SHIFT_KINDS; k++) {
+        printf("\n%-47s", s[k].name);
+        for (int i = 0; i < ROTE_SHIFT_SEVERITIES; i++)
+            percent(s[k].accuracy[i], 1);
+    }
+    printf("\n");
+    return ROTE_OK;
+}
+
 enum rote_status cli_print_report(const rote_run *run)
 {
     struct rote_report r;
@@ -86,7 +107,7 @@ enum rote_status cli_print_report(const rote_run *run)
     }
     if (random)
         heads(run, r.n_heads);
-    if ((st = canaries(run)))
+    if ((st = shifts(run)) || (st = canaries(run)))
         return st;
     if (r.training_seconds > 0)
         printf("\ninstrument: %.1f s, %.1f%% of the training steps' %.1f s\n", r.instrument_seconds,
