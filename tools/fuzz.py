@@ -174,9 +174,11 @@ def parse(op, words):
 
 
 def choices(attribute):
+    if attribute["kind"] == "enum":
+        return attribute["choices"].split("|")
     small = SMALL.get(re.sub(r"_[hw]$", "", attribute["name"]))
     values = small or (FLOATS if attribute["kind"] == "float" else INTEGERS)
-    return [v for v in values if attribute["min"] <= v <= attribute["max"]]
+    return [f"{v:g}" for v in values if attribute["min"] <= v <= attribute["max"]]
 
 
 def mutate(call, rng):
@@ -184,7 +186,7 @@ def mutate(call, rng):
     names = sorted(call.op.attributes)
     if names and rng.random() < len(names) / (len(names) + 2 * len(free)):
         attribute = call.op.attributes[rng.choice(names)]
-        call.given[attribute["name"]] = f"{rng.choice(choices(attribute)):g}"
+        call.given[attribute["name"]] = rng.choice(choices(attribute))
     else:
         call.size[rng.choice(free)] = rng.choice(SIZES)
 

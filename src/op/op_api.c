@@ -250,9 +250,11 @@ static json_t *op_json(const struct op_def *d)
     static const char *const kinds[] = {"int", "float", "enum"};
     for (int i = 0; i < d->sig.n_attr; i++) {
         const struct call_attr *a = &d->sig.attr[i];
-        json_array_append_new(attrs, json_pack("{s:s s:s s:f s:f s:f s:b s:s}", "name", a->name, "kind",
-                                               kinds[a->kind], "default", a->initial, "min", a->min, "max", a->max,
-                                               "runtime", a->runtime, "text", a->text));
+        json_t *one = json_pack("{s:s s:s s:f s:f s:f s:b s:s}", "name", a->name, "kind", kinds[a->kind], "default",
+                                a->initial, "min", a->min, "max", a->max, "runtime", a->runtime, "text", a->text);
+        if (a->kind == ATTR_ENUM)
+            json_object_set_new(one, "choices", json_string(a->choices));
+        json_array_append_new(attrs, one);
     }
     for (const struct op_variant *const *v = d->variants; *v; v++) {
         json_array_append_new(variants, json_string((*v)->name));

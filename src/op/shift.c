@@ -120,7 +120,8 @@ const struct op_def op_shift = {
         CASE("31", "9", "33", "1", " kind=blur severity=1"), CASE("7", "5", "4", "3", " kind=contrast severity=2"),
         CASE("28", "28", "5", "1", " kind=translation severity=3"),
         CASE("17", "31", "6", "3", " kind=translation severity=5 bytes=0"),
-        CASE("28", "28", "5", "1", " kind=occlusion severity=1"), CASE("11", "8", "7", "3", " kind=occlusion severity=4"),
+        CASE("28", "28", "5", "1", " kind=occlusion severity=1"),
+        CASE("11", "8", "7", "3", " kind=occlusion severity=4"),
         CASE("1", "63", "5", "2", " kind=occlusion severity=5 bytes=0"), CASE("6", "5", "3", "2", " kind=translation"),
         NULL},
 };

@@ -67,10 +67,11 @@ static double noisy(const struct shift *s, int64_t h, int64_t w, int64_t n, int6
 static double blurred(const struct shift *s, int64_t h, int64_t w, int64_t n, int64_t c)
 {
     double high = shift_half_width(s->severity, s->H), wide = shift_half_width(s->severity, s->W), sum = 0, all = 0;
-    for (int64_t i = 0; i < s->H; i++)
-        for (int64_t j = 0; j < s->W; j++) {
-            double weight = fmax(0, 1 - fabs((double)(i - h)) / high) * fmax(0, 1 - fabs((double)(j - w)) / wide);
-            sum += weight > 0 ? weight * at(s, i, j, n, c) : 0;
+    int64_t reach_h = (int64_t)ceil(high) - 1, reach_w = (int64_t)ceil(wide) - 1;
+    for (int64_t i = h > reach_h ? h - reach_h : 0; i <= h + reach_h && i < s->H; i++)
+        for (int64_t j = w > reach_w ? w - reach_w : 0; j <= w + reach_w && j < s->W; j++) {
+            double weight = (1 - fabs((double)(i - h)) / high) * (1 - fabs((double)(j - w)) / wide);
+            sum += weight * at(s, i, j, n, c);
             all += weight;
         }
     return sum / all;

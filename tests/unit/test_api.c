@@ -43,6 +43,8 @@ START_TEST(null_arguments)
     ck_assert_int_eq(rote_run_new(dev, NULL, NULL, &run), ROTE_EINVAL);
     ck_assert_int_eq(rote_run_train(NULL, NULL, NULL), ROTE_EINVAL);
     ck_assert_int_eq(rote_run_open(dev, NULL, NULL, &run), ROTE_EINVAL);
+    ck_assert_int_eq(rote_run_open_shifted(dev, NULL, NULL, &run), ROTE_EINVAL);
+    ck_assert_int_eq(rote_run_shifts(NULL, NULL, NULL), ROTE_EINVAL);
     ck_assert_int_eq(rote_data_from_arrays(NULL, NULL, NULL, NULL, 0, 0, &data), ROTE_EINVAL);
     ck_assert_int_eq(rote_array_read(NULL, &array), ROTE_EINVAL);
     ck_assert(strstr(rote_error_detail(), "rote_array_read") != NULL);
