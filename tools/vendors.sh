@@ -8,7 +8,7 @@ set -eu
 folder=${ROTE_VENDORS:-$(cd "$(dirname "$0")/.." && pwd)/vendors}
 names="pocl intel rusticl oclgrind"
 # All but the first two are what Rote's own files and figures are held against.
-python="intel-opencl-rt intel-cmplr-lib-rt tensorboard safetensors numpy scipy scikit-learn"
+python="intel-opencl-rt intel-cmplr-lib-rt tensorboard safetensors numpy scipy scikit-learn cleanlab"
 
 # One .icd file naming one library, in a folder of its own and in icd/all.
 icd() {

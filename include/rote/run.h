@@ -157,12 +157,38 @@ ROTE_API enum rote_status rote_run_shifts(const rote_run *run, struct rote_shift
 /* All of it as JSON; *text is the caller's (rote_free). */
 ROTE_API enum rote_status rote_run_report_json(const rote_run *run, char **text);
 
+/* What the network says of every sample, in the data's order, as NPY files in folder/train, folder/test and (where
+ * there is such a split) folder/validation, which are made: classes, class heads' logits and probabilities, random heads' labels and predicted
+ * labels (docs/eval.md has names and types). layer NULL, or one whose output is written as float32
+ * [samples][channels], averaged over pixels; ROTE_ENOTFOUND: the network has none of that name. */
+ROTE_API enum rote_status rote_run_write_predictions(rote_run *run, const char *folder, const char *layer,
+                                                     rote_progress_fn progress, void *user);
+
 /* The plan of a training step: nodes, variants, layouts, memory. */
 ROTE_API enum rote_status rote_run_plan(const rote_run *run, int json, char **text);
 
 /* Trained values as PyTorch orders them: "conv1.weight" [K][C][R][S]. *out is the
  * caller's (rote_array_free). */
 ROTE_API enum rote_status rote_run_parameter(rote_run *run, const char *name, struct rote_array *out);
+
+/* --- cross-validation ---------------------------------------------------------------- */
+#define ROTE_FOLDS_MEASURES 2
+struct rote_folds_report {
+    int64_t samples;
+    int folds, classes;
+    double accuracy, loss; /* out of sample, on the labels that were trained on; loss in nats */
+    int64_t planted;       /* data.canaries; 0: the measures are empty */
+    struct rote_canary_measure canaries[ROTE_FOLDS_MEASURES]; /* self_confidence, margin: docs/folds.md */
+};
+/* Trains c once for each fold, on all training samples outside of it, in folder/fold-0 and so on, and writes
+ * every sample's class probabilities by the run that has not seen it: probabilities.npy float32 [samples][classes],
+ * labels.npy int64 and fold.npy int32 [samples]. folds 0: data.folds, or 5. Folds that are finished in the folder
+ * stay, and one that was ended goes on from its checkpoint; ROTE_ECONFIG where the folder was begun with another
+ * configuration. Data that a program holds can't be used: runs are resumed from what the configuration names. */
+ROTE_API enum rote_status rote_folds(rote_device *device, const rote_config *c, int folds, const char *folder,
+                                     rote_progress_fn progress, void *user, struct rote_folds_report *out);
+/* summary.json's content; *text is the caller's (rote_free). */
+ROTE_API enum rote_status rote_folds_json(const struct rote_folds_report *report, char **text);
 
 #ifdef __cplusplus
 }

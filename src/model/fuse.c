@@ -17,8 +17,10 @@ static bool has_bias(const struct spec *s, int layer)
     return (is(s, layer, "conv2d") || is(s, layer, "linear")) && spec_attr_int(&s->layer[layer], "bias", 1);
 }
 
-static bool has_head(const struct model *m, int layer)
+static bool is_read(const struct model *m, const char *kept, int layer)
 {
+    if (kept && !strcmp(kept, m->spec->layer[layer].name))
+        return true;
     for (int i = 0; i < m->n_heads; i++)
         if (!strcmp(m->head[i].at, m->spec->layer[layer].name))
             return true;
@@ -26,7 +28,7 @@ static bool has_head(const struct model *m, int layer)
 }
 
 /* The only layer that uses this one, if nothing else does; -1. */
-static int only_user(const struct model *m, int layer)
+static int only_user(const struct model *m, const char *kept, int layer)
 {
     int user = -1, uses = 0;
     for (size_t i = (size_t)layer + 1; i < m->spec->count; i++) {
@@ -37,21 +39,21 @@ static int only_user(const struct model *m, int layer)
                 uses++;
             }
     }
-    return uses == 1 && !has_head(m, layer) ? user : -1;
+    return uses == 1 && !is_read(m, kept, layer) ? user : -1;
 }
 
-void fuse_layers(const struct model *m, struct fused *f)
+void fuse_layers(const struct model *m, const char *kept, struct fused *f)
 {
     const struct spec *s = m->spec;
     for (size_t i = 0; i < s->count; i++)
         f[i] = (struct fused){.first = -1, .residual = FUSED_NO_RESIDUAL};
     for (int i = 0; i < (int)s->count; i++) {
         bool norm = is(s, i, "batchnorm");
-        int next = norm || has_bias(s, i) ? only_user(m, i) : -1, sum = -1, in[2] = {-1, -1};
+        int next = norm || has_bias(s, i) ? only_user(m, kept, i) : -1, sum = -1, in[2] = {-1, -1};
         if (norm && is(s, next, "add")) {
             sum = next;
             spec_inputs(s, (size_t)sum, in);
-            next = only_user(m, sum);
+            next = only_user(m, kept, sum);
         }
         if (!is(s, next, "relu") || f[next].first >= 0)
             continue;

@@ -38,21 +38,46 @@ out:
     return st;
 }
 
-/* The features as [N][D]: pooled first where they are spatial. */
-static enum rote_status features_of(struct build *b, struct head_nodes *h)
+/* A layer's output as [N][D]: pooled first where it is spatial. */
+static enum rote_status features_of(struct build *b, int layer, const char *prefix, int *out)
 {
     enum rote_status st = ROTE_OK;
     char name[128];
-    int t = b->layer_out[spec_find(b->m->spec, h->group->at)];
+    int t = b->layer_out[layer];
     const struct call_shape *s = &b->g->tensor[t].shape;
     if (s->dim[0] * s->dim[1] > 1) {
-        snprintf(name, sizeof name, "%s.pool", h->prefix);
+        snprintf(name, sizeof name, "%s.pool", prefix);
         TRY(graph_add(b->g, name, "globalpool_fwd", (int[]){t}, &t, "%s", ""));
         s = &b->g->tensor[t].shape;
     }
-    h->features = s->dim[3];
-    TRY(graph_reshape(b->g, t, 2, (int64_t[]){s->dim[2], s->dim[3]}, &h->f));
+    TRY(graph_reshape(b->g, t, 2, (int64_t[]){s->dim[2], s->dim[3]}, out));
 out:
+    return st;
+}
+
+/* The storage's flag: no node reads a reshaped tensor that only the host wants. */
+static void keep(struct graph *g, int tensor)
+{
+    g->tensor[g->tensor[tensor].storage].keep = true;
+}
+
+enum rote_status build_features(struct build *b, const char *layer)
+{
+    enum rote_status st = ROTE_OK;
+    const struct spec *s = b->m->spec;
+    const char **names = NULL;
+    int index = spec_find(s, layer);
+    TRY(base_alloc(&names, s->count, sizeof *names));
+    for (size_t i = 0; i < s->count; i++)
+        names[i] = s->layer[i].name;
+    const char *near = base_nearest(layer, names, s->count);
+    if (index < 0)
+        FAIL(ROTE_ENOTFOUND, "network %s has no layer %s; the nearest is %s", s->name, layer,
+             near ? near : names[s->count - 1]);
+    TRY(features_of(b, index, "kept", &b->p->features));
+    keep(b->g, b->p->features);
+out:
+    base_free(names);
     return st;
 }
 
@@ -215,11 +240,15 @@ enum rote_status build_group(struct build *b, int index, int *features, int *fea
     snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at,
              g->per_class ? "per_class" : g->large ? "large" : "shared", g->sends ? "" : ".probe");
     *features = *features_grad = -1;
-    TRY(features_of(b, &h));
+    TRY(features_of(b, spec_find(b->m->spec, g->at), h.prefix, &h.f));
+    h.features = b->g->tensor[h.f].shape.dim[1];
     TRY(table(b, &h, "table", CALL_I32, 8, &h.table));
     TRY(table(b, &h, "real", CALL_F32, 4, &h.real));
     TRY(table(b, &h, "sums", CALL_F32, MODEL_STATS, &p->acc[index]));
-    TRY(g->large ? large_loss(b, &h, &df) : logits_and_loss(b, &h, &df));
+    TRY(g->large && !b->o->logits ? large_loss(b, &h, &df) : logits_and_loss(b, &h, &df));
+    p->logits[index] = b->o->logits ? h.z : -1;
+    if (b->o->logits)
+        keep(b->g, h.z);
     p->table[index] = h.table;
     p->real[index] = h.real;
     p->stats[index] = output(b, &h, "loss", "stats");

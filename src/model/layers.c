@@ -198,7 +198,7 @@ enum rote_status build_layers(struct build *b, int x)
     size_t count = b->m->spec->count;
     struct fused *f = NULL;
     TRY(base_alloc(&f, count, sizeof *f));
-    fuse_layers(b->m, f);
+    fuse_layers(b->m, b->o->features, f);
     for (size_t i = 0; i < count; i++) {
         b->layer_out[i] = -1;
         if (!f[i].away)

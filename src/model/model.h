@@ -130,6 +130,8 @@ struct model_plan_options {
     double ema;                       /* 0: none */
     bool shift;                       /* of an evaluation: batches pass through the operator `shift` */
     const char *variant;              /* for every operator that has it; NULL: the first */
+    bool logits;                      /* every head's are kept, large ones' too: not for training */
+    const char *features;             /* a layer whose output is kept, averaged over pixels; NULL: none */
 };
 
 /* One built graph: a training step or the evaluation of a batch. Members named as
@@ -143,6 +145,8 @@ struct model_plan {
     int *param_tensor, n_param_tensors; /* of each parameter */
     int n_groups;
     int *stats, *table, *real, *acc;               /* of each group */
+    int *logits;                     /* of each group [batch][columns]; -1 unless they were asked for */
+    int features;                    /* [batch][channels], -1 unless asked for */
     struct rt_mem **table_mem, **real_mem, **acc_mem;
     int ledger;
     int p, grad, m1, m2, ema, ema_p; /* the optimiser's externals */

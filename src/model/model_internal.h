@@ -10,6 +10,7 @@ struct build {
     struct model_plan *p;
     struct graph *g;
     int *layer_out; /* each layer's output tensor */
+    const struct model_plan_options *o;
 };
 
 /* The parameter of that name, made on first use; its tensor in this graph. *fresh tells
@@ -24,10 +25,13 @@ struct fused {
     bool away;
     int first, residual;
 };
-void fuse_layers(const struct model *m, struct fused *f); /* spec->count of them */
+/* spec->count of them; layer `kept` (NULL: none) stays apart as if it had a head. */
+void fuse_layers(const struct model *m, const char *kept, struct fused *f);
 
 /* All layers, from tensor x; fills layer_out (-1 for layers that are away). */
 enum rote_status build_layers(struct build *b, int x);
+/* The layer's output averaged over pixels, kept: plan->features. */
+enum rote_status build_features(struct build *b, const char *layer);
 /* Group `index`'s forward and loss; for training its own gradients and, when it sends,
  * the features and their gradient (else -1). */
 enum rote_status build_group(struct build *b, int index, int *features, int *features_grad);

@@ -149,6 +149,8 @@ static enum rote_status build_all(struct build *b, const struct model_plan_optio
     if (o->shift)
         TRY(add_shift(b, o));
     TRY(build_layers(b, b->p->x));
+    if (o->features)
+        TRY(build_features(b, o->features));
     for (int i = 0; i < b->m->n_groups; i++) {
         TRY(build_group(b, i, &seed[n], &seed_grad[n]));
         n += seed[n] >= 0;
@@ -202,18 +204,19 @@ enum rote_status model_plan_new(struct model *m, const struct model_plan_options
 {
     enum rote_status st = ROTE_OK;
     struct model_plan *p = NULL;
-    struct build b = {.m = m};
+    struct build b = {.m = m, .o = o};
     TRY(base_alloc(&p, 1, sizeof *p));
     p->batch = o->batch;
     p->whole_batch = o->whole_batch ? o->whole_batch : o->batch;
     p->training = o->training;
     p->n_groups = m->n_groups;
-    p->ledger = p->p = p->grad = p->m1 = p->m2 = p->ema = -1;
+    p->features = p->ledger = p->p = p->grad = p->m1 = p->m2 = p->ema = -1;
     size_t n = (size_t)m->n_groups;
     TRY(base_alloc(&p->stats, n, sizeof(int)));
     TRY(base_alloc(&p->table, n, sizeof(int)));
     TRY(base_alloc(&p->real, n, sizeof(int)));
     TRY(base_alloc(&p->acc, n, sizeof(int)));
+    TRY(base_alloc(&p->logits, n, sizeof(int)));
     TRY(base_alloc(&p->table_mem, n, sizeof(void *)));
     TRY(base_alloc(&p->real_mem, n, sizeof(void *)));
     TRY(base_alloc(&p->acc_mem, n, sizeof(void *)));
@@ -250,6 +253,7 @@ void model_plan_free(struct model_plan *p)
     base_free(p->table);
     base_free(p->real);
     base_free(p->acc);
+    base_free(p->logits);
     base_free(p->table_mem);
     base_free(p->real_mem);
     base_free(p->acc_mem);

@@ -380,6 +380,9 @@ static enum rote_status check_config(const struct rote_run *t, const struct st_f
     if (c.micro_batch && c.micro_batch != t->cfg.micro_batch)
         FAIL(ROTE_ECONFIG, "%s was trained in micro-batches of %d, config.yaml says %d; set it back: batch-norm "
              "statistics depend on it", path, c.micro_batch, t->cfg.micro_batch);
+    if (c.data.folds != t->cfg.data.folds || c.data.fold != t->cfg.data.fold)
+        FAIL(ROTE_ECONFIG, "%s was trained without fold %d of %d, config.yaml says %d of %d; set it back: it has seen "
+             "the others", path, c.data.fold, c.data.folds, t->cfg.data.fold, t->cfg.data.folds);
     base_warn("config.yaml was changed since %s: the run goes on with what it says now", path);
 out:
     config_free(&c);

@@ -207,6 +207,9 @@ static enum rote_status validate_data(const struct config *c)
 {
     const struct config_data *d = &c->data;
     bool files = d->train_images && d->train_labels && d->test_images && d->test_labels;
+    if (d->folds == 1 || (d->fold && d->fold >= d->folds))
+        return base_error(ROTE_ECONFIG, "data.fold %d of data.folds %d: there are 2 folds or more, counted from 0; "
+                                        "data.folds 0 leaves none out", d->fold, d->folds);
     if (d->kind == CONFIG_DATA_NPY && !files)
         return base_error(ROTE_ECONFIG, "data.kind npy needs data.train_images, data.train_labels, "
                                         "data.test_images and data.test_labels");

@@ -52,12 +52,13 @@ struct config_data {
     int validation;                                                /* last training samples; 0: none */
     int subset;                                                    /* first of the other training samples; 0: all */
     double label_noise, canaries;
+    int folds, fold; /* fold `fold` of so many is not trained on; folds 0: all samples are */
     int classes; /* 0: what the data have */
     int channels, height, width, train_count, test_count; /* synthetic */
 };
 
 struct config_seeds { /* -1: the run's seed */
-    int64_t init, order, augment, dropout, labels, noise;
+    int64_t init, order, augment, dropout, labels, noise, folds;
 };
 
 struct config_optimizer {
@@ -131,6 +132,7 @@ struct config {
     enum config_test test; /* when the test split is evaluated */
     enum config_stop early_stop;
     int early_stop_patience; /* epochs */
+    int predictions_every; /* epochs; 0: none */
     bool ledger_csv;
     bool shifted; /* the test split under shifts of distribution, at the end */
     struct config_control control;

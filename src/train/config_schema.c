@@ -38,7 +38,8 @@ static const cyaml_schema_field_t data_fields[] = {
     ENUM(config_data, kind, data_kinds), TEXT(config_data, path),         TEXT(config_data, train_images),
     TEXT(config_data, train_labels),     TEXT(config_data, test_images),  TEXT(config_data, test_labels),
     ENUM(config_data, layout, layouts),  INT(config_data, subset),        REAL(config_data, label_noise),
-    REAL(config_data, canaries),         INT(config_data, validation),
+    REAL(config_data, canaries),         INT(config_data, validation),    INT(config_data, folds),
+    INT(config_data, fold),
     INT(config_data, classes),           INT(config_data, channels),      INT(config_data, height),
     INT(config_data, width),             INT(config_data, train_count),   INT(config_data, test_count),
     CYAML_FIELD_END,
@@ -47,6 +48,7 @@ static const cyaml_schema_field_t data_fields[] = {
 static const cyaml_schema_field_t seeds_fields[] = {
     INT(config_seeds, init),    INT(config_seeds, order),  INT(config_seeds, augment),
     INT(config_seeds, dropout), INT(config_seeds, labels), INT(config_seeds, noise),
+    INT(config_seeds, folds),
     CYAML_FIELD_END,
 };
 
@@ -123,6 +125,7 @@ const struct cyaml_schema_field config_fields[] = {
     ENUM(config, test, tests),
     ENUM(config, early_stop, stops),
     INT(config, early_stop_patience),
+    INT(config, predictions_every),
     BOOL(config, ledger_csv),
     BOOL(config, shifted),
     MAP(control, control_fields),
@@ -139,6 +142,8 @@ static const struct schema_bound bounds[] = {
     {"data.validation", 0, COUNT_MAX, false, false},
     {"data.label_noise", 0, 1, false, false},
     {"data.canaries", 0, 0.5, false, false},
+    {"data.folds", 0, 1000, false, false},
+    {"data.fold", 0, 999, false, false},
     {"data.classes", 0, 1000000, false, false},
     {"data.channels", 1, 65536, false, false},
     {"data.height", 1, 65536, false, false},
@@ -155,6 +160,7 @@ static const struct schema_bound bounds[] = {
     {"seeds.dropout", -1, SEED_MAX, false, false},
     {"seeds.labels", -1, SEED_MAX, false, false},
     {"seeds.noise", -1, SEED_MAX, false, false},
+    {"seeds.folds", -1, SEED_MAX, false, false},
     {"optimizer.momentum", 0, 1, false, true},
     {"optimizer.decay", 0, REAL_MAX, false, false},
     {"optimizer.beta1", 0, 1, false, true},
@@ -178,6 +184,7 @@ static const struct schema_bound bounds[] = {
     {"log_every", 1, COUNT_MAX, false, false},
     {"rla_subset", 0, COUNT_MAX, false, false},
     {"early_stop_patience", 1, 1000000, false, false},
+    {"predictions_every", 0, COUNT_MAX, false, false},
     {"control.every", 1, 1000000, false, false},
 };
 
@@ -225,7 +232,7 @@ static const char defaults[] =
     "memory: {recompute: auto}\n"
     "epochs: 10\n"
     "seed: 1\n"
-    "seeds: {init: -1, order: -1, augment: -1, dropout: -1, labels: -1, noise: -1}\n"
+    "seeds: {init: -1, order: -1, augment: -1, dropout: -1, labels: -1, noise: -1, folds: -1}\n"
     "optimizer: {kind: sgd, momentum: 0.9, nesterov: true, decay: 5e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8}\n"
     "lr: {schedule: cosine, base: 0.05, warmup_epochs: 0, step_epochs: [], gamma: 0.1, final: 0}\n"
     "augment: {cutout_p: 1}\n"

@@ -240,6 +240,30 @@ enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, voi
     return st ? st : train_evaluate_shifts(run, &hooks);
 }
 
+enum rote_status rote_run_write_predictions(rote_run *run, const char *folder, const char *layer,
+                                            rote_progress_fn progress, void *user)
+{
+    if (!run || !folder)
+        return base_null_argument("rote_run_write_predictions");
+    return train_write_predictions(run, folder, layer, &(struct train_hooks){.progress = progress, .user = user});
+}
+
+enum rote_status rote_folds(rote_device *device, const rote_config *c, int folds, const char *folder,
+                            rote_progress_fn progress, void *user, struct rote_folds_report *out)
+{
+    if (!device || !c || !folder || !out)
+        return base_null_argument("rote_folds");
+    return train_folds(device, &c->c, folds, folder, &(struct train_hooks){.progress = progress, .user = user}, out);
+}
+
+enum rote_status rote_folds_json(const struct rote_folds_report *report, char **text)
+{
+    struct base_buf b = {0};
+    if (!report || !text)
+        return base_null_argument("rote_folds_json");
+    return give(train_folds_json(report, &b), &b, text);
+}
+
 enum rote_status rote_run_report(const rote_run *run, struct rote_report *out)
 {
     return run && out ? train_report(run, out) : base_null_argument("rote_run_report");

@@ -50,6 +50,15 @@ enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *ho
 enum rote_status train_evaluate_test(struct rote_run *t, const struct train_hooks *hooks);
 /* The first class head on the shifted test samples, where the configuration has `shifted`. */
 enum rote_status train_evaluate_shifts(struct rote_run *t, const struct train_hooks *hooks);
+/* What the network says of every sample, as NPY files in folder/train, folder/test and folder/validation
+ * (docs/eval.md); layer: whose output is written too, NULL: none. */
+enum rote_status train_write_predictions(struct rote_run *t, const char *folder, const char *layer,
+                                         const struct train_hooks *hooks);
+/* Trains c once for each fold, in folder/fold-0 and so on, and writes out-of-sample probabilities (docs/folds.md).
+ * What is finished in the folder stays. */
+enum rote_status train_folds(struct rote_device *dev, const struct config *c, int folds, const char *folder,
+                             const struct train_hooks *hooks, struct rote_folds_report *out);
+enum rote_status train_folds_json(const struct rote_folds_report *r, struct base_buf *out);
 
 /* The last evaluation. */
 enum rote_status train_report(const struct rote_run *t, struct rote_report *out);

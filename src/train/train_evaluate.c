@@ -5,9 +5,6 @@
 
 #include "train/train_internal.h"
 
-/* Random labels differ by it: cl/common/label.clh. */
-enum split { SPLIT_TRAINING, SPLIT_TEST, SPLIT_VALIDATION };
-
 void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out)
 {
     double n = sums[7] > 0 ? sums[7] : NAN;
@@ -15,7 +12,7 @@ void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out)
                                   sums[4] / n, sums[5] / n, sums[6] / n, sums[7]};
 }
 
-static int64_t last_epoch(const struct rote_run *t)
+int64_t train_last_epoch(const struct rote_run *t)
 {
     return t->step ? (t->step - 1) / t->steps_per_epoch : 0;
 }
@@ -25,7 +22,7 @@ static enum rote_status run(struct rote_run *t, struct train_net *n, struct mode
 {
     enum rote_status st = ROTE_OK;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];
-    int64_t epoch = last_epoch(t);
+    int64_t epoch = train_last_epoch(t);
     if (n == &t->control) /* the last that it was trained in: its figures are of then */
         epoch -= epoch % t->cfg.control.every;
     graph_set_int(p->g, "count", count);
@@ -57,7 +54,7 @@ enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *ho
                 hooks));
     double began = base_now(); /* run() leaves the queue empty */
     TRY(run(t, &t->net, t->net.clean, t->clean_count, SPLIT_TRAINING, t->net.clean_figures, hooks));
-    bool stale = t->control.m && (last_epoch(t) % t->cfg.control.every == 0 || !t->control_evaluated);
+    bool stale = t->control.m && (train_last_epoch(t) % t->cfg.control.every == 0 || !t->control_evaluated);
     if (stale)
         TRY(run(t, &t->control, t->control.clean, t->clean_count, SPLIT_TRAINING, t->control.clean_figures,
                 hooks));
@@ -160,7 +157,7 @@ enum rote_status train_head_report(const struct rote_run *t, int i, struct rote_
     memcpy(r->name, h->name, sizeof r->name);
     memcpy(r->at, h->at, sizeof r->at);
     r->chance_corrected = (h->n * r->clean.accuracy - 1) / (h->n - 1);
-    double samples = (double)t->data->train.count;
+    double samples = (double)t->train_count;
     if (h->kind == HEAD_RANDOM_PER_CLASS)
         samples /= t->data->classes;
     r->null_accuracy = train_null_accuracy(h->n, (double)train_head_features(t, i), samples);

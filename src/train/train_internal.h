@@ -19,12 +19,17 @@ struct train_item {
 struct train_net {
     struct model *m;
     struct model_plan *step, *clean, *test, *validation; /* test and validation are NULL for the control */
+    struct model_plan *predict; /* for predictions_every; NULL without */
     struct rt_mem *m1, *m2, *ema;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];  /* since the last line of the log */
     double epoch_sums[MODEL_MAX_HEADS * MODEL_STATS];
     struct rote_figures stream[MODEL_MAX_HEADS], clean_figures[MODEL_MAX_HEADS], test_figures[MODEL_MAX_HEADS];
     struct rote_figures validation_figures[MODEL_MAX_HEADS];
 };
+
+/* Random labels differ by it: cl/common/label.clh. */
+enum split { SPLIT_TRAINING, SPLIT_TEST, SPLIT_VALIDATION };
+const struct data_split *train_split_data(const struct rote_run *t, enum split split);
 
 struct train_split {
     struct rt_mem *images, *labels, *order;
@@ -40,6 +45,8 @@ struct rote_run {
     struct rote_device *dev;
     struct data_set *data;
     uint8_t *canary; /* of each training sample: 1, it was given a wrong label on purpose; NULL without any */
+    int32_t *fold;       /* of each training sample; NULL: none is left out */
+    int64_t train_count; /* samples that are trained on */
     struct train_net net, control; /* control.m is NULL without one */
     struct train_data mem;
     struct rt_mem *ledger;
@@ -73,13 +80,19 @@ struct rote_run {
 /* Models and plans of cfg.micro_batch samples at a time, and their memory; `probes` false: with
  * the class heads alone. ROTE_EDEVMEM: it does not fit. What was planned before is dropped. */
 enum rote_status train_plan(struct rote_run *t, bool probes);
+struct model_plan_options train_plan_options(const struct rote_run *t, bool control); /* of a training step */
 
 /* train_memory.c */
 enum rote_status train_list_memory(struct rote_run *t);
 uint64_t train_table_bytes(const struct train_net *n); /* of all its plans */
 enum rote_status train_allocate(struct rote_run *t);
 enum rote_status train_upload(struct rote_run *t);
-/* Samples in the order of this epoch; -1: the order that the evaluated subset is the head of. */
+/* Gives an evaluation its memory: the data, the parameters that are evaluated. */
+enum rote_status train_bind_evaluation(struct rote_run *t, struct train_net *n, struct model_plan *p,
+                                       const struct train_split *s, struct rt_mem *order, struct graph_arena *arena);
+/* `what` tells shuffles of one seed apart: 0 the order of an epoch, 1 the folds. */
+void train_shuffle(int32_t *v, int64_t n, int64_t epoch, uint32_t what, uint64_t seed);
+/* Trained samples in the order of this epoch; -1: the order that the evaluated subset is the head of. */
 enum rote_status train_make_order(const struct rote_run *t, int64_t epoch, int32_t **out);
 enum rote_status train_load_order(struct rote_run *t, int64_t epoch);
 
@@ -99,6 +112,7 @@ void train_set_step(struct train_net *n, const struct rote_run *t, int64_t step)
 enum rote_status train_take_sums(struct train_net *n);
 
 /* train_evaluate.c */
+int64_t train_last_epoch(const struct rote_run *t); /* the epoch of the last step, from 0 */
 void train_figures_of(const double sums[MODEL_STATS], struct rote_figures *out);
 /* The accuracy that a least-squares head on d isotropic random features of m samples
  * has on its own n random labels; memorization: "the null". */
@@ -115,6 +129,33 @@ enum rote_status train_history_add(struct rote_run *t);
 const char *train_stop_reason(const struct rote_run *t);
 /* Warns and logs where a head's excess has begun to rise while the validation loss does not fall. */
 enum rote_status train_hint(struct rote_run *t);
+/* train_predict.c */
+/* An evaluation that keeps the heads' logits and, unless `layer` is NULL, that layer's output. */
+enum rote_status train_predict_plan(const struct rote_run *t, enum split split, const char *layer,
+                                    struct model_plan **out);
+struct train_predictions {
+    float *logits[MODEL_MAX_HEADS]; /* of each group of heads [count][columns]; NULL: not wanted */
+    float *features;                /* [count][channels]; NULL without a layer */
+    int64_t channels;
+};
+void train_predictions_free(struct train_predictions *p);
+/* By a plan that is bound, of these training samples, or (samples NULL) of the first `count` of a split that is held
+ * out. group -1: the logits of all. *out is the caller's. */
+enum rote_status train_predict(struct rote_run *t, struct model_plan *p, const int32_t *samples, int64_t count,
+                               int group, const struct train_hooks *hooks, struct train_predictions *out);
+/* The same by a plan that is made for it. */
+enum rote_status train_predict_once(struct rote_run *t, enum split split, const int32_t *samples, int64_t count,
+                                    const char *layer, const struct train_hooks *hooks, struct train_predictions *out);
+const struct model_group *train_group_of(const struct model *m, int head, int *group, int *column);
+void train_softmax(const float *z, int n, float *p);
+int32_t train_greatest(const float *z, int n); /* the first of the greatest */
+
+/* predictions.c: predictions/epoch-000N.npy, where predictions_every wants it now */
+enum rote_status train_write_epoch(struct rote_run *t, const struct train_hooks *hooks);
+
+/* folds.c */
+/* Assigns the training samples to folds, where the configuration has them; t->train_count. */
+enum rote_status train_make_folds(struct rote_run *t);
 
 /* choices.c */
 enum rote_status train_choices_digest(const struct rote_run *t, char out[65]);

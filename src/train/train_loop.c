@@ -14,7 +14,7 @@ void train_set_step(struct train_net *n, const struct rote_run *t, int64_t step)
     const struct config *c = &t->cfg;
     int64_t epoch = step / t->steps_per_epoch;
     graph_set_int(g, "epoch", epoch);
-    graph_set_int(g, "count", t->data->train.count);
+    graph_set_int(g, "count", t->train_count);
     graph_set_int(g, "augment", 1);
     graph_set_float(g, "lr", schedule_lr(c, step, t->steps_per_epoch));
     graph_set_float(g, "lambda_scale", schedule_lambda(c, step, t->steps_per_epoch));
@@ -249,6 +249,7 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
     if (t->log)
         TRY(runlog_epoch(t));
     TRY(train_hint(t));
+    TRY(train_write_epoch(t, &whole));
     memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
     memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
     *more = !finished(t);

@@ -19,7 +19,7 @@ static uint64_t image_bytes(const struct rote_run *t, const struct data_split *s
 
 static uint64_t largest_arena(const struct train_net *n, uint64_t so_far)
 {
-    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation};
+    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation, n->predict};
     for (size_t i = 0; i < COUNT_OF(plan); i++)
         if (plan[i] && plan[i]->g->arena_bytes > so_far)
             so_far = plan[i]->g->arena_bytes;
@@ -28,7 +28,7 @@ static uint64_t largest_arena(const struct train_net *n, uint64_t so_far)
 
 uint64_t train_table_bytes(const struct train_net *n)
 {
-    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation};
+    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation, n->predict};
     uint64_t bytes = 0;
     for (size_t i = 0; i < COUNT_OF(plan); i++)
         bytes += plan[i] ? model_plan_table_bytes(plan[i], n->m) : 0;
@@ -98,6 +98,13 @@ static void bind_split(const struct rote_run *t, struct model_plan *p, const str
     graph_set_mem(p->g, p->norm, t->mem.norm);
 }
 
+enum rote_status train_bind_evaluation(struct rote_run *t, struct train_net *n, struct model_plan *p,
+                                       const struct train_split *s, struct rt_mem *order, struct graph_arena *arena)
+{
+    bind_split(t, p, s, order);
+    return model_plan_bind(n->m, p, n->ema ? n->ema : n->m->params, arena);
+}
+
 static enum rote_status bind_net(struct rote_run *t, struct train_net *n)
 {
     enum rote_status st = ROTE_OK;
@@ -112,17 +119,13 @@ static enum rote_status bind_net(struct rote_run *t, struct train_net *n)
     if (p->ledger >= 0)
         graph_set_mem(p->g, p->ledger, t->ledger);
     TRY(model_plan_bind(n->m, p, n->m->params, &t->arena));
-    struct rt_mem *evaluated = n->ema ? n->ema : n->m->params;
-    bind_split(t, n->clean, &m->train, m->clean_order);
-    TRY(model_plan_bind(n->m, n->clean, evaluated, &t->arena));
-    if (n->test) {
-        bind_split(t, n->test, &m->test, m->test.order);
-        TRY(model_plan_bind(n->m, n->test, evaluated, &t->arena));
-    }
-    if (n->validation) {
-        bind_split(t, n->validation, &m->validation, m->validation.order);
-        TRY(model_plan_bind(n->m, n->validation, evaluated, &t->arena));
-    }
+    TRY(train_bind_evaluation(t, n, n->clean, &m->train, m->clean_order, &t->arena));
+    if (n->test)
+        TRY(train_bind_evaluation(t, n, n->test, &m->test, m->test.order, &t->arena));
+    if (n->validation)
+        TRY(train_bind_evaluation(t, n, n->validation, &m->validation, m->validation.order, &t->arena));
+    if (n->predict) /* between epochs, each of which brings its own order */
+        TRY(train_bind_evaluation(t, n, n->predict, &m->train, m->train.order, &t->arena));
 out:
     return st;
 }
@@ -147,24 +150,30 @@ out:
     return st;
 }
 
-enum rote_status train_make_order(const struct rote_run *t, int64_t epoch, int32_t **out)
+/* Fisher and Yates. */
+void train_shuffle(int32_t *v, int64_t n, int64_t epoch, uint32_t what, uint64_t seed)
 {
-    int64_t n = t->data->train.count;
-    int32_t *order;
-    uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.order);
-    enum rote_status st = base_alloc(&order, (size_t)n, sizeof *order);
-    if (st)
-        return st;
-    for (int64_t i = 0; i < n; i++)
-        order[i] = (int32_t)i;
-    for (int64_t i = n - 1; i > 0; i--) { /* Fisher and Yates */
-        struct philox r = philox4x32((uint32_t)i, (uint32_t)epoch, STREAM_ORDER, 0, (uint32_t)seed,
+    for (int64_t i = n - 1; i > 0; i--) {
+        struct philox r = philox4x32((uint32_t)i, (uint32_t)epoch, STREAM_ORDER, what, (uint32_t)seed,
                                      (uint32_t)(seed >> 32));
         int64_t k = (int64_t)((((uint64_t)r.v[0] << 32 | r.v[1]) >> 1) % (uint64_t)(i + 1));
-        int32_t swap = order[i];
-        order[i] = order[k];
-        order[k] = swap;
+        int32_t swap = v[i];
+        v[i] = v[k];
+        v[k] = swap;
     }
+}
+
+enum rote_status train_make_order(const struct rote_run *t, int64_t epoch, int32_t **out)
+{
+    int64_t n = 0;
+    int32_t *order;
+    enum rote_status st = base_alloc(&order, (size_t)t->train_count, sizeof *order);
+    if (st)
+        return st;
+    for (int64_t i = 0; i < t->data->train.count; i++)
+        if (!t->fold || t->fold[i] != t->cfg.data.fold)
+            order[n++] = (int32_t)i;
+    train_shuffle(order, n, epoch, 0, (uint64_t)config_seed(&t->cfg, t->cfg.seeds.order));
     *out = order;
     return ROTE_OK;
 }
@@ -174,7 +183,7 @@ enum rote_status train_load_order(struct rote_run *t, int64_t epoch)
     int32_t *order = NULL;
     enum rote_status st = ROTE_OK;
     TRY(train_make_order(t, epoch, &order));
-    TRY(rt_write(t->mem.train.order, 0, order, 4 * (uint64_t)t->data->train.count));
+    TRY(rt_write(t->mem.train.order, 0, order, 4 * (uint64_t)t->train_count));
 out:
     base_free(order);
     return st;

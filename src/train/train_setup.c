@@ -59,11 +59,12 @@ static enum rote_status prepare_data(struct rote_run *t)
     if (c->data.subset)
         TRY(data_take(&t->data->train, c->data.subset));
     TRY(add_noise(t));
-    if (t->data->train.count < c->batch)
-        FAIL(ROTE_ECONFIG, "batch %d is larger than the %lld training samples; choose a smaller one", c->batch,
-             (long long)t->data->train.count);
-    t->steps_per_epoch = t->data->train.count / c->batch;
-    t->clean_count = c->rla_subset && c->rla_subset < t->data->train.count ? c->rla_subset : t->data->train.count;
+    TRY(train_make_folds(t));
+    if (t->train_count < c->batch)
+        FAIL(ROTE_ECONFIG, "batch %d is larger than the %lld training samples%s; choose a smaller one", c->batch,
+             (long long)t->train_count, t->fold ? " outside the fold" : "");
+    t->steps_per_epoch = t->train_count / c->batch;
+    t->clean_count = c->rla_subset && c->rla_subset < t->train_count ? c->rla_subset : t->train_count;
     if (t->data->train.values && (c->augment.crop || c->augment.flip || c->augment.cutout))
         FAIL(ROTE_ECONFIG, "augment is for images of bytes; this data set has floats: set augment.crop=0, "
                            "augment.flip=false, augment.cutout=0");
@@ -135,7 +136,7 @@ out:
     return st;
 }
 
-static struct model_plan_options step_options(const struct rote_run *t, bool control)
+struct model_plan_options train_plan_options(const struct rote_run *t, bool control)
 {
     const struct config *c = &t->cfg;
     const struct config_optimizer *o = &c->optimizer;
@@ -151,7 +152,7 @@ static struct model_plan_options step_options(const struct rote_run *t, bool con
 static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bool control)
 {
     enum rote_status st = ROTE_OK;
-    struct model_plan_options o = step_options(t, control);
+    struct model_plan_options o = train_plan_options(t, control);
     TRY(model_plan_new(net->m, &o, &net->step));
     o.training = false;
     o.crop = o.flip = o.cutout = 0;
@@ -165,6 +166,8 @@ static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bo
     o.data_count = o.order_count = t->data->validation.count;
     if (!control && t->data->validation.count)
         TRY(model_plan_new(net->m, &o, &net->validation));
+    if (!control && t->cfg.predictions_every)
+        TRY(train_predict_plan(t, SPLIT_TRAINING, NULL, &net->predict));
 out:
     return st;
 }
@@ -175,8 +178,9 @@ static void net_free(struct train_net *n)
     model_plan_free(n->clean);
     model_plan_free(n->test);
     model_plan_free(n->validation);
+    model_plan_free(n->predict);
     model_free(n->m);
-    n->step = n->clean = n->test = n->validation = NULL;
+    n->step = n->clean = n->test = n->validation = n->predict = NULL;
     n->m = NULL;
 }
 
@@ -298,6 +302,7 @@ void train_free(struct rote_run *t)
     data_free(t->data);
     base_free(t->canary);
     base_free(t->history);
+    base_free(t->fold);
     base_free(t->folder);
     base_free(t->device_id);
     config_free(&t->cfg);

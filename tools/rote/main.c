@@ -10,6 +10,7 @@ const struct command commands[] = {
     {"train", "train a network, or resume a run", cmd_train},
     {"eval", "evaluate a run's checkpoint", cmd_eval},
     {"study", "do the runs of a study, and compare them", cmd_study},
+    {"folds", "class probabilities out of sample, by k-fold cross-validation", cmd_folds},
     {"plan", "show a training step's operators and memory", cmd_plan},
     {"bench", "measure operators, training steps and heads", cmd_bench},
     {"certify", "prove every operator right on a device", cmd_certify},

@@ -21,6 +21,7 @@ int cmd_certify(int argc, char **argv);
 int cmd_devices(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 int cmd_eval(int argc, char **argv);
+int cmd_folds(int argc, char **argv);
 int cmd_op(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
 int cmd_study(int argc, char **argv);
