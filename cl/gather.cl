@@ -252,3 +252,17 @@ VECTOR_KERNEL void gather_float__plain(global const float *restrict images, glob
             x[((ulong)pixel * N + n0 + j) * CHANNELS + c] =
                 (images[((ulong)index[j] * pixels + pixel) * CHANNELS + c] - norm[c]) * norm[CHANNELS + c];
 }
+
+/* y[n] = labels[first + id[n]], counted[n] = weight[n]; of a negative label, and of held-out samples (split not 0),
+ * which have none, 0 and weight 0. A work-item: a sample. */
+kernel void gather_labels__plain(global const int *restrict labels, global const int *restrict id,
+                                 global const float *restrict weight, global int *restrict y,
+                                 global float *restrict counted, const int N, const ulong first, const int split)
+{
+    const int n = get_global_id(0);
+    if (n >= N)
+        return;
+    const int label = split == 0 ? labels[first + (ulong)id[n]] : -1;
+    y[n] = max(label, 0);
+    counted[n] = label < 0 ? 0.0f : weight[n];
+}

@@ -23,8 +23,8 @@ static enum rote_status make_table(struct model *m, struct model_plan *p, int in
     for (int k = 0; k < g->n_heads; k++) {
         const struct model_head *h = &m->head[g->head[k]];
         uint64_t key = model_head_key(h);
-        bool own = h->kind == HEAD_CLASS;
-        int32_t row[8] = {g->first_column[k], h->n, (int32_t)h->kind, own ? LOSS_OWN : (int32_t)h->loss,
+        bool own = h->kind == HEAD_CLASS, drawn = !own && !h->own_labels;
+        int32_t row[8] = {g->first_column[k], h->n, drawn ? (int32_t)h->kind : 0, own ? LOSS_OWN : (int32_t)h->loss,
                           (int32_t)(uint32_t)key, (int32_t)(uint32_t)(key >> 32), h->redraw, 0};
         memcpy(table[k], row, sizeof row);
         real[k][0] = (float)h->smoothing;

@@ -11,6 +11,7 @@ struct head_nodes {
     const struct model_group *group;
     int64_t features;
     int f, w, b, z, table, real, order, start; /* tensors; z not of large heads */
+    int y, weight;                             /* labels, unless they are drawn */
 };
 
 /* Weights (rank 2 or 3) or bias of a group; one value a head. */
@@ -196,7 +197,7 @@ static enum rote_status logits_and_loss(struct build *b, struct head_nodes *h, i
     bool per_class = h->group->per_class;
     TRY(per_class ? per_class_forward(b, h) : shared_forward(b, h));
     snprintf(name, sizeof name, "%s.loss", h->prefix);
-    TRY(graph_add(b->g, name, "head_loss", (int[]){h->z, p->y, p->id, p->weight, h->table, h->real}, NULL, "batch=%d",
+    TRY(graph_add(b->g, name, "head_loss", (int[]){h->z, h->y, p->id, h->weight, h->table, h->real}, NULL, "batch=%d",
                   p->whole_batch));
     int g_head = output(b, h, "loss", "g_head"), g_feat = output(b, h, "loss", "g_feat");
     if (p->training)
@@ -214,7 +215,7 @@ static enum rote_status large_loss(struct build *b, struct head_nodes *h, int *d
     TRY(shared_params(b, h));
     snprintf(name, sizeof name, "%s.loss", h->prefix);
     TRY(graph_add(b->g, name, "head_large_fwd",
-                  (int[]){h->f, h->w, h->b, p->y, p->id, p->weight, h->table, h->real}, NULL, "%s", ""));
+                  (int[]){h->f, h->w, h->b, h->y, p->id, h->weight, h->table, h->real}, NULL, "%s", ""));
     if (!p->training)
         goto out;
     int in[] = {h->f, h->w, h->b, output(b, h, "loss", "target"), h->table, h->real, output(b, h, "loss", "stats"),
@@ -229,6 +230,24 @@ out:
     return st;
 }
 
+/* Labels that were given are of training samples, by index; what has none does not count. */
+static enum rote_status labels_of(struct build *b, struct head_nodes *h)
+{
+    enum rote_status st = ROTE_OK;
+    const struct model_plan *p = b->p;
+    char name[128];
+    h->y = p->y;
+    h->weight = p->weight;
+    if (!h->group->own_labels)
+        return ROTE_OK;
+    snprintf(name, sizeof name, "%s.labels", h->prefix);
+    TRY(graph_add(b->g, name, "gather_labels", (int[]){p->own_labels, p->id, p->weight}, &h->y, "row=%d",
+                  h->group->own_labels - 1));
+    h->weight = graph_output(b->g, name, "counted");
+out:
+    return st;
+}
+
 enum rote_status build_group(struct build *b, int index, int *features, int *features_grad)
 {
     enum rote_status st = ROTE_OK;
@@ -239,12 +258,15 @@ enum rote_status build_group(struct build *b, int index, int *features, int *fea
     int df = -1;
     snprintf(h.prefix, sizeof h.prefix, "heads/%s.%s%s", g->at,
              g->per_class ? "per_class" : g->large ? "large" : "shared", g->sends ? "" : ".probe");
+    if (g->own_labels)
+        snprintf(h.prefix + strlen(h.prefix), sizeof h.prefix - strlen(h.prefix), ".own%d", g->own_labels);
     *features = *features_grad = -1;
     TRY(features_of(b, spec_find(b->m->spec, g->at), h.prefix, &h.f));
     h.features = b->g->tensor[h.f].shape.dim[1];
     TRY(table(b, &h, "table", CALL_I32, 8, &h.table));
     TRY(table(b, &h, "real", CALL_F32, 4, &h.real));
     TRY(table(b, &h, "sums", CALL_F32, MODEL_STATS, &p->acc[index]));
+    TRY(labels_of(b, &h));
     TRY(g->large && !b->o->logits ? large_loss(b, &h, &df) : logits_and_loss(b, &h, &df));
     p->logits[index] = b->o->logits ? h.z : -1;
     if (b->o->logits)

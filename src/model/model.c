@@ -40,7 +40,8 @@ static struct model_group *group_for(struct model *m, const struct model_head *h
     bool per_class = h->kind == HEAD_RANDOM_PER_CLASS, large = !per_class && h->n >= MODEL_LARGE;
     for (int i = 0; i < m->n_groups; i++) {
         struct model_group *g = &m->group[i];
-        if (!strcmp(g->at, h->at) && g->per_class == per_class && g->large == large && g->sends == sends(h))
+        if (!strcmp(g->at, h->at) && g->per_class == per_class && g->large == large && g->sends == sends(h) &&
+            g->own_labels == h->own_labels)
             return g;
     }
     struct model_group *g = &m->group[m->n_groups++];
@@ -48,6 +49,7 @@ static struct model_group *group_for(struct model *m, const struct model_head *h
     g->per_class = per_class;
     g->large = large;
     g->sends = sends(h);
+    g->own_labels = h->own_labels;
     return g;
 }
 

@@ -29,6 +29,7 @@ struct model_head {
     bool scheduled;        /* lambda is multiplied by the runtime attribute lambda_scale */
     bool redraw;           /* new random labels every epoch: must stay at chance */
     uint64_t seed;
+    int own_labels;        /* 1 + its row of the model's own labels; 0: they are drawn */
 };
 
 /* How values lie in a parameter's device memory. */
@@ -70,6 +71,7 @@ struct model_value {
 struct model_group {
     char at[MODEL_NAME];
     bool per_class, sends, large;
+    int own_labels;
     int head[MODEL_MAX_HEADS], first_column[MODEL_MAX_HEADS];
     int n_heads, columns;
 };
@@ -79,6 +81,8 @@ struct model {
     struct spec *spec; /* owned */
     int channels, height, width, classes;
     bool frozen;       /* only heads are trained */
+    int n_labels;      /* heads whose labels are given, for so many training samples */
+    int64_t labelled;
     struct model_head head[MODEL_MAX_HEADS];
     int n_heads;
     struct model_group *group;
@@ -141,6 +145,7 @@ struct model_plan {
     int batch, whole_batch;
     bool training;
     int images, labels, order, norm; /* externals of the gather node */
+    int own_labels;                  /* external [n_labels][labelled], -1 without */
     int x, y, id, weight;            /* its outputs */
     int *param_tensor, n_param_tensors; /* of each parameter */
     int n_groups;

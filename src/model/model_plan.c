@@ -21,6 +21,8 @@ static enum rote_status add_gather(struct build *b, const struct model_plan_opti
     TRY(external(b->g, "labels", CALL_I32, 1, &o->data_count, &p->labels));
     TRY(external(b->g, "order", CALL_I32, 1, &o->order_count, &p->order));
     TRY(external(b->g, "norm", CALL_F32, 2, (int64_t[]){2, m->channels}, &p->norm));
+    if (m->n_labels)
+        TRY(external(b->g, "own_labels", CALL_I32, 2, (int64_t[]){m->n_labels, m->labelled}, &p->own_labels));
     int in[] = {p->images, p->labels, p->order, p->norm};
     if (o->floats)
         TRY(graph_add(b->g, "batch", "gather_float", in, &p->x, "batch=%d", o->batch));
@@ -78,7 +80,7 @@ static enum rote_status add_ledger(struct build *b, const struct model_plan_opti
     int random = 0;
     bool counted = false;
     for (int i = 0; i < b->m->n_heads; i++)
-        random += b->m->head[i].kind != HEAD_CLASS;
+        random += b->m->head[i].kind != HEAD_CLASS && !b->m->head[i].own_labels;
     TRY(external(b->g, "ledger", CALL_F32, 2, (int64_t[]){o->data_count, MODEL_LEDGER}, &p->ledger));
     for (int i = 0; i < b->m->n_groups; i++) {
         char name[96];
@@ -86,8 +88,8 @@ static enum rote_status add_ledger(struct build *b, const struct model_plan_opti
         const struct model_group *g = &b->m->group[i];
         for (int k = 0; k < g->n_heads; k++)
             has_class = has_class || b->m->head[g->head[k]].kind == HEAD_CLASS;
-        if (has_class && counted)
-            continue; /* the first class head's figures are the sample's */
+        if ((has_class && counted) || g->own_labels)
+            continue; /* the first class head's figures are the sample's; labels that were given are not random */
         counted = counted || has_class;
         snprintf(name, sizeof name, "ledger.%d", i);
         TRY(graph_add(b->g, name, "ledger", (int[]){p->stats[i], p->table[i], p->id, p->weight, p->ledger}, NULL,
@@ -210,7 +212,7 @@ enum rote_status model_plan_new(struct model *m, const struct model_plan_options
     p->whole_batch = o->whole_batch ? o->whole_batch : o->batch;
     p->training = o->training;
     p->n_groups = m->n_groups;
-    p->features = p->ledger = p->p = p->grad = p->m1 = p->m2 = p->ema = -1;
+    p->own_labels = p->features = p->ledger = p->p = p->grad = p->m1 = p->m2 = p->ema = -1;
     size_t n = (size_t)m->n_groups;
     TRY(base_alloc(&p->stats, n, sizeof(int)));
     TRY(base_alloc(&p->table, n, sizeof(int)));

@@ -71,3 +71,16 @@ void ref_gather_float(const struct call *c, void *const *in, void *const *out)
             x[(i / v.C * v.N + n) * v.C + i % v.C] =
                 (images[order[sample(c, n)] * v.H * v.W * v.C + i] - norm[i % v.C]) * norm[v.C + i % v.C];
 }
+
+void ref_gather_labels(const struct call *c, void *const *in, void *const *out)
+{
+    const int32_t *labels = (const int32_t *)in[0] + call_int(c, "row") * c->in[0].dim[1], *id = in[1];
+    const double *weight = in[2];
+    int32_t *y = out[0];
+    double *counted = out[1];
+    for (int64_t n = 0; n < c->in[1].dim[0]; n++) {
+        int32_t label = call_int(c, "split") ? -1 : labels[id[n]];
+        y[n] = label < 0 ? 0 : label;
+        counted[n] = label < 0 ? 0 : weight[n];
+    }
+}

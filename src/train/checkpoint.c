@@ -131,6 +131,8 @@ static void data_digest(const struct rote_run *t, char out[65])
     base_sha256_add(&s, sizes, sizeof sizes);
     base_sha256_add(&s, d->train.labels, (size_t)d->train.count * sizeof *d->train.labels);
     base_sha256_add(&s, d->validation.labels, (size_t)d->validation.count * sizeof *d->validation.labels);
+    if (t->n_labels)
+        base_sha256_add(&s, t->own_labels, (size_t)t->n_labels * (size_t)d->train.count * sizeof *t->own_labels);
     base_sha256_hex(&s, out);
 }
 

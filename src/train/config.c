@@ -169,6 +169,8 @@ static enum rote_status validate_head(const struct config *c, unsigned i)
     if (h->kind == CONFIG_HEAD_CLASS && (h->per_class || h->redraw || h->lambda != 0))
         return base_error(ROTE_ECONFIG, "heads[%u] (%s): %s is for random heads; set kind: random or remove it", i,
                           h->name, h->per_class ? "per_class" : h->redraw ? "redraw" : "lambda");
+    if (h->labels && (h->kind == CONFIG_HEAD_CLASS || h->redraw))
+        return base_error(ROTE_ECONFIG, "heads[%u] (%s): labels are for random heads without redraw", i, h->name);
     return ROTE_OK;
 }
 

@@ -94,6 +94,7 @@ struct config_head {
     enum config_lambda_schedule schedule;
     bool redraw;
     int64_t seed; /* -1: seeds.labels */
+    char *labels; /* NPY file of its labels; NULL: they are drawn */
     int line;     /* in config.source; 0: not from a file */
 };
 

@@ -87,6 +87,7 @@ static const cyaml_schema_field_t head_fields[] = {
     ENUM(config_head, schedule, lambda_schedules),
     BOOL(config_head, redraw),
     INT(config_head, seed),
+    TEXT(config_head, labels),
     CYAML_FIELD_END,
 };
 static const struct cyaml_schema_value head_entry = {

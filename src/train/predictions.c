@@ -47,8 +47,10 @@ static enum rote_status write_random_head(const struct rote_run *t, const char *
     int epoch = h->redraw ? 1 + (int)train_last_epoch(t) : 0;
     TRY(base_alloc(&label, (size_t)count, sizeof *label));
     TRY(base_alloc(&predicted, (size_t)count, sizeof *predicted));
+    const int32_t *own = h->own_labels ? t->own_labels + (h->own_labels - 1) * t->data->train.count : NULL;
     for (int64_t i = 0; i < count; i++) {
-        label[i] = random_label((uint32_t)key, (uint32_t)(key >> 32), (int)split, (int)i, epoch, h->n);
+        label[i] = own ? (split == SPLIT_TRAINING ? own[i] : -1)
+                       : random_label((uint32_t)key, (uint32_t)(key >> 32), (int)split, (int)i, epoch, h->n);
         predicted[i] = train_greatest(z + i * stride, h->n);
     }
     TRY(write_array(folder, h->name, "labels", ROTE_I32, count, 0, label));

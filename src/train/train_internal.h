@@ -37,7 +37,7 @@ struct train_split {
 
 struct train_data {
     struct train_split train, test, validation;
-    struct rt_mem *norm, *clean_order;
+    struct rt_mem *norm, *clean_order, *own_labels;
 };
 
 struct rote_run {
@@ -47,6 +47,8 @@ struct rote_run {
     uint8_t *canary; /* of each training sample: 1, it was given a wrong label on purpose; NULL without any */
     int32_t *fold;       /* of each training sample; NULL: none is left out */
     int64_t train_count; /* samples that are trained on */
+    int32_t *own_labels; /* of each head that has its own [n_labels][training samples]; negative: none */
+    int n_labels;
     struct train_net net, control; /* control.m is NULL without one */
     struct train_data mem;
     struct rt_mem *ledger;
@@ -81,6 +83,11 @@ struct rote_run {
  * the class heads alone. ROTE_EDEVMEM: it does not fit. What was planned before is dropped. */
 enum rote_status train_plan(struct rote_run *t, bool probes);
 struct model_plan_options train_plan_options(const struct rote_run *t, bool control); /* of a training step */
+
+/* head_labels.c */
+/* Reads the files of heads that have labels of their own, in the order of cfg.heads; `given`: training samples before
+ * data.subset. Sets the n of those that have none. */
+enum rote_status train_read_labels(struct rote_run *t, int64_t given);
 
 /* train_memory.c */
 enum rote_status train_list_memory(struct rote_run *t);

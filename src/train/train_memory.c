@@ -68,6 +68,7 @@ enum rote_status train_list_memory(struct rote_run *t)
     list(t, "the evaluated subset", 4 * (uint64_t)t->clean_count, &m->clean_order);
     list(t, "the order of the test", 4 * (uint64_t)d->test.count, &m->test.order);
     list(t, "the order of the validation", 4 * (uint64_t)d->validation.count, &m->validation.order);
+    list(t, "the heads' own labels", 4 * (uint64_t)t->n_labels * (uint64_t)d->train.count, &m->own_labels);
     list(t, "the ledger", 4 * MODEL_LEDGER * (uint64_t)d->train.count, &t->ledger);
     list_optimizer(t, &t->net, "the momentum", "the second moments");
     list_optimizer(t, &t->control, "the control's momentum", "the control's second moments");
@@ -96,6 +97,8 @@ static void bind_split(const struct rote_run *t, struct model_plan *p, const str
     graph_set_mem(p->g, p->labels, s->labels);
     graph_set_mem(p->g, p->order, order);
     graph_set_mem(p->g, p->norm, t->mem.norm);
+    if (p->own_labels >= 0)
+        graph_set_mem(p->g, p->own_labels, t->mem.own_labels);
 }
 
 enum rote_status train_bind_evaluation(struct rote_run *t, struct train_net *n, struct model_plan *p,
@@ -229,6 +232,8 @@ enum rote_status train_upload(struct rote_run *t)
     TRY(upload_split(t, &d->train, &t->mem.train));
     TRY(upload_held_out(t, &d->test, &t->mem.test));
     TRY(upload_held_out(t, &d->validation, &t->mem.validation));
+    if (t->n_labels)
+        TRY(rt_write(t->mem.own_labels, 0, t->own_labels, 4 * (uint64_t)t->n_labels * (uint64_t)d->train.count));
     TRY(base_alloc(&norm, 2 * c, sizeof *norm));
     for (size_t i = 0; i < c; i++) {
         norm[i] = c <= COUNT_OF(d->mean) ? d->mean[i] : 0.0f;

@@ -54,12 +54,14 @@ static enum rote_status prepare_data(struct rote_run *t)
     const struct config *c = &t->cfg;
     if (!t->data)
         TRY(load_data(t));
+    int64_t given = t->data->train.count;
     if (c->data.validation && !t->data->validation.count) /* data that a run was made with have it taken out */
         TRY(data_hold_out(t->data, c->data.validation));
     if (c->data.subset)
         TRY(data_take(&t->data->train, c->data.subset));
     TRY(add_noise(t));
     TRY(train_make_folds(t));
+    TRY(train_read_labels(t, given));
     if (t->train_count < c->batch)
         FAIL(ROTE_ECONFIG, "batch %d is larger than the %lld training samples%s; choose a smaller one", c->batch,
              (long long)t->train_count, t->fold ? " outside the fold" : "");
@@ -102,12 +104,13 @@ static enum rote_status make_models(struct rote_run *t, bool probes)
     struct model_head *heads = NULL, *random = NULL;
     struct spec *s = NULL;
     const struct data_set *d = t->data;
-    int n = 0, all = (int)t->cfg.heads_count, n_random = 0;
+    int n = 0, all = (int)t->cfg.heads_count, n_random = 0, row = 0;
     TRY(base_alloc(&heads, (size_t)all, sizeof *heads));
     TRY(base_alloc(&random, (size_t)all, sizeof *random));
     for (int i = 0; i < all; i++) {
         struct model_head *h = &heads[n];
         make_head(t, &t->cfg.heads[i], h);
+        h->own_labels = t->cfg.heads[i].labels ? ++row : 0;
         if (h->kind == HEAD_CLASS && h->n < d->classes)
             FAIL(ROTE_ECONFIG, "head %s: n is %d, but the data has %d classes", h->name, h->n, d->classes);
         if (h->kind != HEAD_CLASS && !probes)
@@ -122,12 +125,16 @@ static enum rote_status make_models(struct rote_run *t, bool probes)
     st = model_new(t->dev, s, d->channels, d->height, d->width, d->classes, heads, n, &t->net.m);
     s = NULL;
     TRY(st);
+    t->net.m->n_labels = t->n_labels;
+    t->net.m->labelled = d->train.count;
     if (t->cfg.control.enabled && n_random) {
         TRY(network(t, &s));
         st = model_new(t->dev, s, d->channels, d->height, d->width, d->classes, random, n_random, &t->control.m);
         s = NULL;
         TRY(st);
         t->control.m->frozen = true;
+        t->control.m->n_labels = t->n_labels;
+        t->control.m->labelled = d->train.count;
     }
 out:
     spec_free(s);
@@ -303,6 +310,7 @@ void train_free(struct rote_run *t)
     base_free(t->canary);
     base_free(t->history);
     base_free(t->fold);
+    base_free(t->own_labels);
     base_free(t->folder);
     base_free(t->device_id);
     config_free(&t->cfg);

@@ -112,6 +112,8 @@ MUTANTS = [
     ("gather", "gather.cl", "VALUE(part[j + v]", "VALUE(part[j]"),
     ("gather", "gather.cl", "min(s.cut_to - w0, columns)", "min(s.cut_to, columns)"),
     ("gather", "gather.cl", "norm[c]) * norm[CHANNELS + c]", "norm[c])"),
+    ("gather_labels", "gather.cl", "split == 0 ? labels", "split != 1 ? -labels"),
+    ("gather_labels", "gather.cl", "label < 0 ? 0.0f", "label < -1 ? 0.0f"),
     ("gather_float", "gather.cl", "norm[c]) * norm[CHANNELS + c]", "norm[c])", 2),
     ("shift", "shift.cl", "(r.v[i] >> 24)", "(r.v[i] >> 25)"),
     ("shift", "shift.cl", "strength * (bytes ? norm[C + c] : deviations)", "strength * norm[C + c]"),
