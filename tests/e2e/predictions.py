@@ -104,4 +104,16 @@ def resumed(folder):
         check(one == other, f"epoch {n}'s differ after a kill")
 
 
-main(against_figures, against_weights, by_epoch, resumed)
+def validation(folder):
+    """The third split's too, in the order of the data's end."""
+    rote("train", *COMMON, *settings(data__validation=40, epochs=1), "--out", folder / "held", "--quiet")
+    out, _ = rote("eval", folder / "held", "--predictions", folder / "v", "--json")
+    whole = numpy.load(folder / "p/train/labels.npy")
+    for split, want in (("train", whole[:163]), ("validation", whole[163:])):
+        check((numpy.load(folder / f"v/{split}/labels.npy") == want).all(), f"labels of {split}")
+    p = load(folder / "v/validation", "class.probabilities", numpy.float32, 40, 10)
+    hits = (p.argmax(1) == whole[163:]).mean()
+    check(abs(hits - json.loads(out)["heads"][0]["validation_accuracy"]) < 1e-6, f"{hits}: {out}")
+
+
+main(against_figures, against_weights, by_epoch, resumed, validation)
