@@ -279,9 +279,14 @@ enum rote_status train_run(struct rote_run *t, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
     bool more, was_finished = t->step > 0 && finished(t);
+    char *summary = NULL;
     TRY(train_until(t, INT32_MAX, hooks, &more));
-    if (t->folder && !was_finished) /* the summary of a finished run knows more */
+    if (!t->folder)
+        goto out;
+    TRY(base_sprintf(&summary, "%s/summary.json", t->folder));
+    if (!was_finished || !base_file_exists(summary)) /* that of a finished run knows more */
         TRY(summary_write(t));
 out:
+    base_free(summary);
     return st;
 }

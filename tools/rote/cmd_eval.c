@@ -20,9 +20,9 @@ static const char usage[] =
     "  --json             prints JSON\n"
     "  --help\n";
 
-static const struct option options[] = {{"predictions", 1, 0, 'p'}, {"features", 1, 0, 'f'}, {"checkpoint", 1, 0, 'c'},
-                                        {"device", 1, 0, 'd'},      {"shifted", 0, 0, 's'},  {"json", 0, 0, 'j'},     {"help", 0, 0, 'h'},
-                                        {0}};
+static const struct option options[] = {
+    {"predictions", 1, 0, 'p'}, {"features", 1, 0, 'f'}, {"checkpoint", 1, 0, 'c'}, {"device", 1, 0, 'd'},
+    {"shifted", 0, 0, 's'},     {"json", 0, 0, 'j'},     {"help", 0, 0, 'h'},       {0}};
 
 struct arguments {
     const char *folder, *checkpoint, *device, *predictions, *features;
