@@ -125,6 +125,8 @@ struct rote_report {
     /* Of the first class head. NaN: without test data or where the key `test` let it be; without a validation split. */
     double test_accuracy, test_loss;
     double validation_accuracy, validation_loss;
+    /* Its expected calibration error, 15 bins; measured at a run's end and by rote_run_evaluate, else NaN. */
+    double test_ece, validation_ece;
     const char *stopped_early; /* "patience" or "rla": why the key early_stop ended it with epoch `epoch`; else NULL */
     int n_heads;
     /* Over the whole run: the network's steps, heads and ledger within them; and what is measured

@@ -88,7 +88,8 @@ static enum rote_status read_summary(const char *folder, int64_t epochs, struct 
     enum rote_status st = ROTE_OK;
     json_t *o = NULL, *one;
     char *path = NULL;
-    const char *name, *figure;
+    const char *name, *figure, *parts[] = {"test", "validation"};
+    char key[32];
     TRY(base_sprintf(&path, "%s/summary.json", folder));
     o = json_load_file(path, 0, NULL);
     if (!o)
@@ -104,6 +105,13 @@ static enum rote_status read_summary(const char *folder, int64_t epochs, struct 
         for (size_t i = 0; i < json_array_size(one); i++)
             TRY(base_buf_printf(out, "%lld,shifted,%s,severity%zu,%.9g\n", (long long)epochs, name, i + 1,
                                 json_number_value(json_array_get(one, i))));
+    for (size_t i = 0; i < COUNT_OF(parts); i++) {
+        snprintf(key, sizeof key, "%s_ece", parts[i]);
+        one = json_object_get(o, key);
+        if (json_is_number(one))
+            TRY(base_buf_printf(out, "%lld,calibration,%s,ece,%.9g\n", (long long)epochs, parts[i],
+                                json_number_value(one)));
+    }
     one = json_object_get(o, "shifted_accuracy");
     if (json_is_number(one))
         TRY(base_buf_printf(out, "%lld,shifted,all,accuracy,%.9g\n", (long long)epochs, json_number_value(one)));

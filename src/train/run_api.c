@@ -237,7 +237,7 @@ enum rote_status rote_run_evaluate(rote_run *run, rote_progress_fn progress, voi
         return base_null_argument("rote_run_evaluate");
     enum rote_status st = train_evaluate(run, &hooks);
     st = st ? st : train_evaluate_test(run, &hooks);
-    return st ? st : train_evaluate_shifts(run, &hooks);
+    return st ? st : train_evaluate_end(run, true, &hooks);
 }
 
 enum rote_status rote_run_write_predictions(rote_run *run, const char *folder, const char *layer,

@@ -97,6 +97,8 @@ enum rote_status train_report_json(const struct rote_run *t, struct base_buf *ou
     set_number(o, "test_loss", r.test_loss);
     set_number(o, "validation_accuracy", r.validation_accuracy);
     set_number(o, "validation_loss", r.validation_loss);
+    set_number(o, "test_ece", r.test_ece);
+    set_number(o, "validation_ece", r.validation_ece);
     json_object_set_new(o, "stopped_early", r.stopped_early ? json_pack("{s:I s:s}", "epoch", (json_int_t)r.epoch,
                                                                         "reason", r.stopped_early) : json_null());
     set_number(o, "seconds", r.seconds);

@@ -48,8 +48,9 @@ enum rote_status train_enqueue(struct rote_run *t, int64_t steps);
 /* Every head on training samples and, where there is one, the validation split; and on the test split. */
 enum rote_status train_evaluate(struct rote_run *t, const struct train_hooks *hooks);
 enum rote_status train_evaluate_test(struct rote_run *t, const struct train_hooks *hooks);
-/* The first class head on the shifted test samples, where the configuration has `shifted`. */
-enum rote_status train_evaluate_shifts(struct rote_run *t, const struct train_hooks *hooks);
+/* What is measured once, at a run's end: the first class head's calibration and, where the configuration has `shifted`,
+ * its accuracy on shifted test samples. `test` false: nothing of the test split. */
+enum rote_status train_evaluate_end(struct rote_run *t, bool test, const struct train_hooks *hooks);
 /* What the network says of every sample, as NPY files in folder/train, folder/test and folder/validation
  * (docs/eval.md); layer: whose output is written too, NULL: none. */
 enum rote_status train_write_predictions(struct rote_run *t, const char *folder, const char *layer,

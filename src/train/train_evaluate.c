@@ -75,7 +75,7 @@ out:
     return st;
 }
 
-enum rote_status train_evaluate_shifts(struct rote_run *t, const struct train_hooks *hooks)
+static enum rote_status evaluate_shifts(struct rote_run *t, const struct train_hooks *hooks)
 {
     enum rote_status st = ROTE_OK;
     struct rote_figures figures[MODEL_MAX_HEADS];
@@ -93,6 +93,20 @@ enum rote_status train_evaluate_shifts(struct rote_run *t, const struct train_ho
     t->shifts_evaluated = true;
 out:
     graph_set_int(g, "severity", 0);
+    return st;
+}
+
+enum rote_status train_evaluate_end(struct rote_run *t, bool test, const struct train_hooks *hooks)
+{
+    enum rote_status st = ROTE_OK;
+    TRY(train_calibration(t, SPLIT_VALIDATION, hooks, &t->validation_ece));
+    t->test_ece = NAN;
+    if (test) {
+        TRY(train_calibration(t, SPLIT_TEST, hooks, &t->test_ece));
+        TRY(evaluate_shifts(t, hooks));
+    }
+    t->end_evaluated = true;
+out:
     return st;
 }
 
@@ -177,6 +191,8 @@ enum rote_status train_report(const struct rote_run *t, struct rote_report *out)
                                 .peak_bytes = rt_peak_bytes(t->dev), .training_seconds = t->training_seconds,
                                 .instrument_seconds = t->instrument_seconds, .n_heads = t->net.m->n_heads};
     out->first_step_seconds = t->first_step;
+    out->test_ece = t->end_evaluated ? t->test_ece : NAN;
+    out->validation_ece = t->end_evaluated ? t->validation_ece : NAN;
     out->stopped_early = train_stop_reason(t);
     if (t->measured_seconds > 0)
         out->images_per_second = (double)(t->measured_steps * t->cfg.batch) / t->measured_seconds;

@@ -70,7 +70,8 @@ struct rote_run {
     double measured_seconds;
     bool evaluated, control_evaluated;
     double *history; /* early_stop.c: [epochs done][1 + heads]; only with a validation split */
-    bool shifts_evaluated;
+    bool end_evaluated, shifts_evaluated;
+    double test_ece, validation_ece; /* NAN: not measured */
     double shifted[ROTE_SHIFT_KINDS][ROTE_SHIFT_SEVERITIES]; /* accuracies */
     char *folder;
     int lock; /* file descriptor, -1 without */
@@ -156,6 +157,9 @@ enum rote_status train_predict_once(struct rote_run *t, enum split split, const 
 const struct model_group *train_group_of(const struct model *m, int head, int *group, int *column);
 void train_softmax(const float *z, int n, float *p);
 int32_t train_greatest(const float *z, int n); /* the first of the greatest */
+
+/* calibration.c: of the first class head; NAN of a split without samples */
+enum rote_status train_calibration(struct rote_run *t, enum split split, const struct train_hooks *hooks, double *out);
 
 /* predictions.c: predictions/epoch-000N.npy, where predictions_every wants it now */
 enum rote_status train_write_epoch(struct rote_run *t, const struct train_hooks *hooks);

@@ -226,8 +226,7 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
             TRY(train_evaluate(t, hooks));
             if (test_is_due(t))
                 TRY(train_evaluate_test(t, hooks));
-            if (t->cfg.test != CONFIG_TEST_NEVER)
-                TRY(train_evaluate_shifts(t, hooks));
+            TRY(train_evaluate_end(t, t->cfg.test != CONFIG_TEST_NEVER, hooks));
         }
         goto out;
     }
@@ -253,8 +252,8 @@ enum rote_status train_epoch(struct rote_run *t, const struct train_hooks *hooks
     memset(t->net.epoch_sums, 0, sizeof t->net.epoch_sums);
     memset(t->control.epoch_sums, 0, sizeof t->control.epoch_sums);
     *more = !finished(t);
-    if (!*more && t->cfg.test != CONFIG_TEST_NEVER)
-        TRY(train_evaluate_shifts(t, &whole));
+    if (!*more)
+        TRY(train_evaluate_end(t, t->cfg.test != CONFIG_TEST_NEVER, &whole));
     TRY(save(t));
     if (*more && !train_tell(t, hooks, "training"))
         TRY(interrupted(t));

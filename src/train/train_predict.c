@@ -104,7 +104,8 @@ enum rote_status train_predict_once(struct rote_run *t, enum split split, const 
     struct model_plan *p = NULL;
     struct graph_arena own = {0};
     TRY(train_start(t));
-    t->started = base_now();
+    if (t->started == 0)
+        t->started = base_now();
     TRY(train_predict_plan(t, split, layer, &p));
     TRY(bind(t, p, split, &own));
     TRY(train_predict(t, p, samples, count, -1, hooks, out));

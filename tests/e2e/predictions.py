@@ -30,6 +30,14 @@ def against_figures(folder):
     rote("train", *COMMON, "--set", "ema=0.9", "--out", folder / "run", "--quiet")
     out, _ = rote("eval", folder / "run", "--predictions", folder / "p", "--json")
     heads = {h["name"]: h for h in json.loads(out)["heads"]}
+    p, labels = (numpy.load(folder / f"p/test/{a}.npy") for a in ("class.probabilities", "labels"))
+    confidence, hit = p.max(1).astype(float), p.argmax(1) == labels
+    bins = numpy.digitize(confidence, numpy.arange(1, 15) / 15, right=True)
+    ece = sum(abs((hit - confidence)[bins == b].sum()) for b in range(15)) / len(labels)
+    ended = json.loads((folder / "run/summary.json").read_text())
+    check(abs(json.loads(out)["test_ece"] - ece) < 1e-6 and abs(ended["test_ece"] - ece) < 1e-6 and ece > 0.01,
+          f"calibration error {ece}, reported {json.loads(out)['test_ece']}, at the end {ended['test_ece']}")
+    check(ended["validation_ece"] is None, "calibration on samples that are not there")
     for split, n in COUNT.items():
         where, labels = folder / "p" / split, load(folder / "p" / split, "labels", numpy.int64, COUNT[split])
         for name, h in heads.items():

@@ -80,6 +80,8 @@ enum rote_status cli_print_report(const rote_run *run)
         printf(", stopped early (%s)", r.stopped_early);
     if (r.images_per_second > 0)
         printf(", %.0f images/s", r.images_per_second);
+    if (isfinite(r.test_ece))
+        printf(", calibration error %.4f", r.test_ece);
     if (r.first_step_seconds > 0)
         printf("; first step after %.1f s", r.first_step_seconds);
     printf("; device memory %.1f MiB, predicted %.1f\n\n", (double)r.peak_bytes / 1048576, (double)r.predicted_bytes / 1048576);
