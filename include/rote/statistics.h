@@ -36,6 +36,9 @@ ROTE_API enum rote_status rote_holm(const double *p, size_t m, double *adjusted)
  * alpha: the least n with m 2^(1 - n) <= alpha; above 20 the test draws, and its p is not below 2^-20. 0: no m,
  * or alpha is not between 0 and 1. */
 ROTE_API int rote_seeds_needed(size_t m, double alpha);
+/* The seeds with which the t interval of this level is at most `half` to either side of the mean, where differences
+ * have the standard deviation `deviation`; at least 2. 0: more than a million, or no such level, half or deviation. */
+ROTE_API int rote_seeds_for_interval(double deviation, double half, double level);
 
 /* How well a score ranks the positive ones (positive[i] not 0) above the others: the probability that a
  * positive one has the higher score, ties by half. ROTE_EINVAL where there is none of either kind. */
@@ -43,6 +46,11 @@ ROTE_API enum rote_status rote_auroc(const double *score, const int *positive, s
 /* Average precision: the precision at each positive one's score, averaged over them; equal scores are one
  * threshold. */
 ROTE_API enum rote_status rote_auprc(const double *score, const int *positive, size_t n, double *out);
+
+/* The ROC curve: for each share of the others that is let through (false-positive rates, 0 to 1, `points` of them) the
+ * share of the positive ones (*tpr). Linear between thresholds, so that ties count by half. */
+ROTE_API enum rote_status rote_roc(const double *score, const int *positive, size_t n, const double *fpr, size_t points,
+                                   double *tpr);
 
 #ifdef __cplusplus
 }

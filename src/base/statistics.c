@@ -298,6 +298,27 @@ int rote_seeds_needed(size_t m, double alpha)
     return n;
 }
 
+int rote_seeds_for_interval(double deviation, double half, double level)
+{
+    int low = 1, high = 2;
+    if (!(level > 0 && level < 1 && half > 0 && isfinite(half) && deviation >= 0 && isfinite(deviation)))
+        return 0;
+    while (t_quantile(1 - level, high - 1) * deviation / sqrt(high) > half) {
+        low = high;
+        high *= 2;
+        if (high > 1 << 20)
+            return 0;
+    }
+    while (high - low > 1) {
+        int n = low + (high - low) / 2;
+        if (t_quantile(1 - level, n - 1) * deviation / sqrt(n) > half)
+            low = n;
+        else
+            high = n;
+    }
+    return high;
+}
+
 /* --- rankings ------------------------------------------------------------------------- */
 
 static enum rote_status rank_scores(const char *call, const double *score, const int *positive, size_t n,
@@ -369,6 +390,36 @@ enum rote_status rote_auprc(const double *score, const int *positive, size_t n, 
     *out = sum / (double)positives;
 out:
     base_free(low);
+    base_free(r);
+    return st;
+}
+
+enum rote_status rote_roc(const double *score, const int *positive, size_t n, const double *fpr, size_t points,
+                          double *tpr)
+{
+    enum rote_status st = ROTE_OK;
+    struct ranked *r = NULL;
+    size_t positives, hits, found = 0;
+    double f0 = 0, t0 = 0;
+    if (!fpr || !tpr)
+        return base_null_argument("rote_roc");
+    TRY(rank_scores("rote_roc", score, positive, n, &r, &positives));
+    for (size_t k = 0; k < points; k++)
+        if (!(fpr[k] >= 0 && fpr[k] <= 1))
+            FAIL(ROTE_EINVAL, "rote_roc: rate %zu is %g; rates are 0 to 1", k, fpr[k]);
+    for (size_t end = n, from; end > 0; end = from) { /* the highest first */
+        for (from = end; from > 0 && r[from - 1].value == r[end - 1].value; from--)
+            ;
+        ties(r, n, from, positive, &hits);
+        found += hits;
+        double f1 = (double)(n - from - found) / (double)(n - positives), t1 = (double)found / (double)positives;
+        for (size_t k = 0; k < points; k++)
+            if (fpr[k] >= f0 && fpr[k] <= f1)
+                tpr[k] = f1 > f0 ? t0 + (t1 - t0) * (fpr[k] - f0) / (f1 - f0) : t1;
+        f0 = f1;
+        t0 = t1;
+    }
+out:
     base_free(r);
     return st;
 }

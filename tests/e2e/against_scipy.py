@@ -86,6 +86,16 @@ def holm(folder):
     check(needed(0, 0.05) == 0 and needed(3, 0.0) == 0, "out of range")
 
 
+def seeds_for_interval(folder):
+    seeds = ROTE.rote_seeds_for_interval
+    seeds.argtypes = (ctypes.c_double,) * 3
+    for deviation, half, level in ((1, 0.5, 0.95), (0.01, 0.004, 0.975), (1, 3, 0.5), (2, 0.02, 0.95), (0, 1, 0.9)):
+        wide = [stats.t.ppf((1 + level) / 2, n - 1) * deviation / n ** 0.5 > half for n in range(2, 50000)]
+        got = seeds(deviation, half, level)
+        check(got == 2 + wide.index(False), f"{deviation}, {half}: {got}")
+    check([seeds(1, 1e-9, 0.95), seeds(1, 0, 0.95), seeds(1, 1, 1)] == [0, 0, 0], "out of range")
+
+
 def rankings(folder):
     out = ctypes.c_double()
     for n, ties in ((2, False), (30, False), (200, True), (5000, True)):
@@ -100,6 +110,15 @@ def rankings(folder):
         u = stats.mannwhitneyu(score[y == 1], score[y == 0]).statistic
         call("rote_auroc", doubles(score), labels, ctypes.c_size_t(n), ctypes.byref(out))
         check(near(out.value, u / (sum(y == 1) * sum(y == 0))), "auroc is not Mann and Whitney's U")
+        rates, found, _ = metrics.roc_curve(y, score, drop_intermediate=False)
+        between = [(a + b) / 2 for a, b in zip(rates, rates[1:]) if a < b] + [1.0] # where the curve has one height
+        curve = (ctypes.c_double * len(between))()
+        call("rote_roc", doubles(score), labels, ctypes.c_size_t(n), doubles(between), ctypes.c_size_t(len(between)),
+             curve)
+        check(numpy.allclose(list(curve), numpy.interp(between, rates, found), atol=1e-12), f"the ROC curve of {n}")
+        call("rote_roc", doubles([3, 2, 1, 0]), (ctypes.c_int * 4)(1, 1, 0, 0), ctypes.c_size_t(4), doubles([0, 0.5]),
+             ctypes.c_size_t(2), curve)
+        check(list(curve)[:2] == [1, 1], "where it steps up it has the upper end")
 
 
 def refusals(folder):
@@ -112,4 +131,4 @@ def refusals(folder):
     call("rote_holm", doubles([0.2, 1.5]), ctypes.c_size_t(2), out, code=1)
 
 
-main(t_intervals, bca_intervals, sign_flips, holm, rankings, refusals)
+main(t_intervals, bca_intervals, sign_flips, holm, seeds_for_interval, rankings, refusals)
