@@ -4,8 +4,8 @@
 set -eu
 
 build="cmake gcc libc6-dev make pkg-config ocl-icd-opencl-dev opencl-headers libclblast-dev libcyaml-dev
- libyaml-dev libjansson-dev libsqlite3-dev zlib1g-dev pocl-opencl-icd dataset-fashion-mnist"
-test="check g++ libsubunit-dev clang valgrind mesa-opencl-icd oclgrind python3 python3-venv"
+ libyaml-dev libjansson-dev libsqlite3-dev libjs-chart.js zlib1g-dev pocl-opencl-icd dataset-fashion-mnist"
+test="check g++ libsubunit-dev clang valgrind mesa-opencl-icd oclgrind python3 python3-venv chromium"
 
 case "${1:-build}" in
 build) wanted=$build ;;

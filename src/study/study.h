@@ -2,9 +2,11 @@
 #ifndef STUDY_H
 #define STUDY_H
 
+#include <jansson.h>
 #include <sqlite3.h>
 
 #include "base/schema.h"
+#include "rote/statistics.h"
 #include "rote/study.h"
 #include "train/config.h"
 
@@ -113,6 +115,8 @@ struct rote_study {
 };
 
 /* study_plan.c */
+/* "": the defaults. `path` starts error messages. */
+enum rote_status study_plan_text(const char *text, const char *path, struct study_plan *out);
 enum rote_status study_plan_load(const char *path, struct study_plan *out);
 void study_plan_free(struct study_plan *p);
 
@@ -121,6 +125,9 @@ enum rote_status study_cells(struct rote_study *s);
 void study_cells_free(struct rote_study *s);
 /* The value of dimension d in trial t, as a YAML value. */
 enum rote_status study_trial_value(const struct rote_study *s, const struct study_cell *c, int trial, int d, char out[64]);
+/* What all runs of a cell have in common, without what is tuned; out is {0}. */
+enum rote_status study_cell_config(const struct rote_study *s, const struct study_cell *c, struct config *out);
+const char *study_level_name(const struct study_factor *f, int level);
 /* Configuration, assignments and key of a run; of a comparison's, once its cell's trial is selected. */
 enum rote_status study_run_make(struct rote_study *s, struct study_run *r);
 
@@ -171,6 +178,34 @@ struct study_warning {
 };
 /* *runs below 2: too few have what it takes, and *out stays as it is. */
 enum rote_status study_warnings(struct rote_study *s, struct study_warning out[STUDY_SIGNALS], int *runs);
+
+/* study_figures.c: a run's figures after each epoch, lines "epoch,part,head,figure,value"; complete: it is at its
+ * end; what is measured there belongs to its last epoch, which is before `epochs` where it stopped by itself. */
+enum rote_status study_read_figures(const char *folder, int64_t epochs, bool complete, struct base_buf *out);
+
+/* study_compare.c: differences of - against, of runs that share a seed */
+struct study_difference {
+    const char *figure, *of, *against; /* cells */
+    double mean, deviation, benefit, p, adjusted; /* benefit 0: none was declared; NAN: not known */
+    struct rote_interval t, bca;
+    int pairs;
+};
+/* What is compared where nothing else is said: the first primary comparison's figure, or test.class.accuracy. */
+const char *study_main_figure(const struct rote_study *s);
+int study_cell_of(const struct rote_study *s, const char *id); /* -1: there is none */
+/* The comparison's run of a cell. */
+const struct study_run *study_run_of(const struct rote_study *s, int cell, int64_t seed);
+/* NAN where that run is not done, ended early, or has no such figure. */
+enum rote_status study_value(struct rote_study *s, int cell, int64_t seed, const char *figure, double *out);
+/* Fills in a difference whose figure, of and against are set. */
+enum rote_status study_compare_pair(struct rote_study *s, struct study_difference *d);
+/* The plan's primary comparisons in their order, and each factor's levels against its first one, everything else
+ * being equal; *out is the caller's. */
+enum rote_status study_compare_primary(struct rote_study *s, struct study_difference **out);
+enum rote_status study_explore(struct rote_study *s, const char *figure, struct study_difference **out, size_t *count);
+/* Early warnings, where there are any to tell of. */
+enum rote_status study_warnings_json(struct rote_study *s, json_t *out);
+json_t *study_difference_json(const struct rote_study *s, const struct study_difference *d, bool primary);
 
 /* study_status.c */
 double study_remaining(struct rote_study *s);

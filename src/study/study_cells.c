@@ -20,7 +20,7 @@ static unsigned level_count(const struct study_factor *f)
     return f->values_count ? f->values_count : f->levels_count;
 }
 
-static const char *level_name(const struct study_factor *f, int level)
+const char *study_level_name(const struct study_factor *f, int level)
 {
     return f->values_count ? f->values[level] : f->levels[level].name;
 }
@@ -60,7 +60,8 @@ static enum rote_status fill(struct rote_study *s, struct study_cell *c)
     const struct study_plan *p = &s->plan;
     struct base_buf id = {0};
     for (unsigned i = 0; i < p->factors_count; i++)
-        TRY(base_buf_printf(&id, "%s%s=%s", i ? "/" : "", p->factors[i].name, level_name(&p->factors[i], c->level[i])));
+        TRY(base_buf_printf(&id, "%s%s=%s", i ? "/" : "", p->factors[i].name,
+                            study_level_name(&p->factors[i], c->level[i])));
     TRY(base_strdup(&c->id, id.len ? id.text : "all"));
     c->selected = -1;
     TRY(add_tune(c, p->tune, p->tune_count));
@@ -173,21 +174,29 @@ out:
     return st;
 }
 
+enum rote_status study_cell_config(const struct rote_study *s, const struct study_cell *c, struct config *out)
+{
+    enum rote_status st = ROTE_OK;
+    const struct study_plan *p = &s->plan;
+    TRY(config_copy(&p->base, out));
+    for (unsigned f = 0; f < p->factors_count; f++)
+        if (p->factors[f].key)
+            TRY(set(out, p->factors[f].key, p->factors[f].values[c->level[f]]));
+    for (int i = 0; i < c->n_set; i++)
+        TRY(config_set(out, c->set[i]));
+out:
+    return st;
+}
+
 enum rote_status study_run_make(struct rote_study *s, struct study_run *r)
 {
     enum rote_status st = ROTE_OK;
     const struct study_cell *c = &s->cell[r->cell];
-    const struct study_plan *p = &s->plan;
     struct base_buf text = {0};
     struct base_sha256 sha;
     char hex[65], value[64];
     int trial = r->trial < 0 && c->trials ? c->selected : r->trial;
-    TRY(config_copy(&p->base, &r->config));
-    for (unsigned f = 0; f < p->factors_count; f++)
-        if (p->factors[f].key)
-            TRY(set(&r->config, p->factors[f].key, p->factors[f].values[c->level[f]]));
-    for (int i = 0; i < c->n_set; i++)
-        TRY(config_set(&r->config, c->set[i]));
+    TRY(study_cell_config(s, c, &r->config));
     for (int d = 0; d < c->n_tune; d++) {
         TRY(study_trial_value(s, c, trial, d, value));
         TRY(set(&r->config, c->tune[d]->key, value));

@@ -11,14 +11,7 @@
 #define RESAMPLES 10000
 #define USUAL_FIGURE "test.class.accuracy"
 
-struct difference {
-    const char *figure, *of, *against; /* cells */
-    double mean, benefit, p, adjusted;
-    struct rote_interval t, bca;
-    int pairs;
-};
-
-static const struct study_run *run_of(const struct rote_study *s, int cell, int64_t seed)
+const struct study_run *study_run_of(const struct rote_study *s, int cell, int64_t seed)
 {
     for (int i = 0; i < s->n_runs; i++)
         if (s->run[i].cell == cell && s->run[i].trial < 0 && s->run[i].seed == seed)
@@ -26,7 +19,7 @@ static const struct study_run *run_of(const struct rote_study *s, int cell, int6
     return NULL;
 }
 
-static int cell_of(const struct rote_study *s, const char *id)
+int study_cell_of(const struct rote_study *s, const char *id)
 {
     for (int c = 0; c < s->n_cells; c++)
         if (!strcmp(s->cell[c].id, id))
@@ -34,29 +27,29 @@ static int cell_of(const struct rote_study *s, const char *id)
     return -1;
 }
 
-/* NAN where the run is not done, ended early, or has no such figure. */
-static enum rote_status value_of(struct rote_study *s, int cell, int64_t seed, const char *figure, double *out)
+enum rote_status study_value(struct rote_study *s, int cell, int64_t seed, const char *figure, double *out)
 {
-    const struct study_run *r = run_of(s, cell, seed);
+    const struct study_run *r = study_run_of(s, cell, seed);
     *out = NAN;
     if (!r || !r->assignments || r->ended || r->done < r->epochs)
         return ROTE_OK;
     return study_db_figure(s, r->key, r->last, figure, out);
 }
 
-static enum rote_status compare(struct rote_study *s, struct difference *d)
+enum rote_status study_compare_pair(struct rote_study *s, struct study_difference *d)
 {
     enum rote_status st = ROTE_OK;
     const struct study_plan *p = &s->plan;
     double *x = NULL;
     size_t n = 0;
-    int of = cell_of(s, d->of), against = cell_of(s, d->against);
+    int of = study_cell_of(s, d->of), against = study_cell_of(s, d->against);
     TRY(base_alloc(&x, p->seeds_count, sizeof *x));
+    d->deviation = 0;
     d->mean = d->p = d->adjusted = d->t.low = d->t.high = d->bca.low = d->bca.high = NAN;
     for (unsigned i = 0; i < p->seeds_count; i++) {
         double a, b;
-        TRY(value_of(s, of, p->seeds[i], d->figure, &a));
-        TRY(value_of(s, against, p->seeds[i], d->figure, &b));
+        TRY(study_value(s, of, p->seeds[i], d->figure, &a));
+        TRY(study_value(s, against, p->seeds[i], d->figure, &b));
         if (!isnan(a) && !isnan(b))
             x[n++] = a - b;
     }
@@ -67,6 +60,9 @@ static enum rote_status compare(struct rote_study *s, struct difference *d)
         d->mean += x[i] / (double)n;
     if (n < 2)
         goto out;
+    for (size_t i = 0; i < n; i++)
+        d->deviation += (x[i] - d->mean) * (x[i] - d->mean);
+    d->deviation = sqrt(d->deviation / (double)(n - 1));
     TRY(rote_t_interval(x, n, 1 - p->alpha, &d->t));
     TRY(rote_bca_interval(x, n, 1 - p->alpha, RESAMPLES, (uint64_t)p->seed, &d->bca));
     TRY(rote_sign_flip_test(x, n, (uint64_t)p->seed, &d->p));
@@ -75,20 +71,20 @@ out:
     return st;
 }
 
-static enum rote_status compare_primary(struct rote_study *s, struct difference **out)
+enum rote_status study_compare_primary(struct rote_study *s, struct study_difference **out)
 {
     enum rote_status st = ROTE_OK;
     const struct study_plan *p = &s->plan;
-    struct difference *d = NULL;
+    struct study_difference *d = NULL;
     double *ps = NULL;
     size_t known = 0;
     TRY(base_alloc(&d, p->primary_count, sizeof *d));
     TRY(base_alloc(&ps, p->primary_count, sizeof *ps));
     for (unsigned i = 0; i < p->primary_count; i++) {
         const struct study_primary *q = &p->primary[i];
-        d[i] = (struct difference){.figure = q->figure ? q->figure : USUAL_FIGURE, .of = q->of, .against = q->against,
-                                   .benefit = q->benefit};
-        TRY(compare(s, &d[i]));
+        d[i] = (struct study_difference){.figure = q->figure ? q->figure : USUAL_FIGURE, .of = q->of,
+                                         .against = q->against, .benefit = q->benefit};
+        TRY(study_compare_pair(s, &d[i]));
         ps[i] = isnan(d[i].p) ? 1 : d[i].p; /* without pairs yet it counts all the same */
         known += !isnan(d[i].p);
     }
@@ -104,11 +100,16 @@ out:
     return st;
 }
 
-/* Each factor's levels against its first one, everything else being equal. */
-static enum rote_status explore(struct rote_study *s, const char *figure, struct difference **out, size_t *count)
+const char *study_main_figure(const struct rote_study *s)
+{
+    const struct study_plan *p = &s->plan;
+    return p->primary_count && p->primary[0].figure ? p->primary[0].figure : USUAL_FIGURE;
+}
+
+enum rote_status study_explore(struct rote_study *s, const char *figure, struct study_difference **out, size_t *count)
 {
     enum rote_status st = ROTE_OK;
-    struct difference *d = NULL;
+    struct study_difference *d = NULL;
     size_t n = 0;
     for (int a = 0; a < s->n_cells; a++)
         for (int b = 0; b < s->n_cells; b++) {
@@ -121,8 +122,8 @@ static enum rote_status explore(struct rote_study *s, const char *figure, struct
             if (differ != 1 || s->cell[b].level[which] != 0)
                 continue;
             TRY(base_grow(&d, n + 1, sizeof *d));
-            d[n] = (struct difference){.figure = figure, .of = s->cell[a].id, .against = s->cell[b].id};
-            TRY(compare(s, &d[n++]));
+            d[n] = (struct study_difference){.figure = figure, .of = s->cell[a].id, .against = s->cell[b].id};
+            TRY(study_compare_pair(s, &d[n++]));
         }
     *out = d;
     *count = n;
@@ -132,7 +133,7 @@ out:
     return st;
 }
 
-static const char *verdict(const struct rote_study *s, const struct difference *d)
+static const char *verdict(const struct rote_study *s, const struct study_difference *d)
 {
     if (isnan(d->adjusted))
         return "no pairs yet";
@@ -144,7 +145,7 @@ static const char *verdict(const struct rote_study *s, const struct difference *
     return "shown";
 }
 
-static enum rote_status print_difference(const struct rote_study *s, const struct difference *d, bool primary,
+static enum rote_status print_difference(const struct rote_study *s, const struct study_difference *d, bool primary,
                                          struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
@@ -174,7 +175,7 @@ static enum rote_status print_cells(struct rote_study *s, const char *figure, st
         double sum = 0, square = 0, v;
         int n = 0;
         for (unsigned i = 0; i < s->plan.seeds_count; i++) {
-            TRY(value_of(s, c, s->plan.seeds[i], figure, &v));
+            TRY(study_value(s, c, s->plan.seeds[i], figure, &v));
             if (isnan(v))
                 continue;
             sum += v;
@@ -210,8 +211,8 @@ out:
     return st;
 }
 
-static enum rote_status as_text(struct rote_study *s, const char *figure, const struct difference *primary,
-                                const struct difference *other, size_t others, struct base_buf *out)
+static enum rote_status as_text(struct rote_study *s, const char *figure, const struct study_difference *primary,
+                                const struct study_difference *other, size_t others, struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
     const struct study_plan *p = &s->plan;
@@ -242,7 +243,7 @@ static json_t *real(double v)
     return isfinite(v) ? json_real(v) : json_null();
 }
 
-static json_t *difference_json(const struct rote_study *s, const struct difference *d, bool primary)
+json_t *study_difference_json(const struct rote_study *s, const struct study_difference *d, bool primary)
 {
     json_t *o = json_pack("{s:s s:s s:s s:i s:o s:o s:[o o] s:[o o]}", "of", d->of, "against", d->against, "figure",
                           d->figure, "pairs", d->pairs, "mean", real(d->mean), "p", real(d->p), "t", real(d->t.low),
@@ -279,7 +280,7 @@ static enum rote_status cells_json(struct rote_study *s, json_t *out)
         json_t *runs = json_array();
         json_array_append_new(out, json_pack("{s:s s:o}", "cell", s->cell[c].id, "runs", runs));
         for (unsigned i = 0; i < s->plan.seeds_count; i++) {
-            const struct study_run *r = run_of(s, c, s->plan.seeds[i]);
+            const struct study_run *r = study_run_of(s, c, s->plan.seeds[i]);
             if (!r->assignments || r->ended || r->done < r->epochs)
                 continue;
             json_t *figures = json_object();
@@ -292,14 +293,26 @@ out:
     return st;
 }
 
-static enum rote_status as_json(struct rote_study *s, const struct difference *primary, const struct difference *other,
-                                size_t others, struct base_buf *out)
+enum rote_status study_warnings_json(struct rote_study *s, json_t *out)
+{
+    enum rote_status st = ROTE_OK;
+    struct study_warning w[STUDY_SIGNALS];
+    int runs;
+    TRY(study_warnings(s, w, &runs));
+    for (int k = 0; runs >= 2 && k < STUDY_SIGNALS; k++)
+        json_array_append_new(out, json_pack("{s:s s:i s:i s:i s:i s:o s:o}", "signal", w[k].signal, "runs", runs,
+                                             "turned", w[k].turned, "in_time", w[k].warned, "false",
+                                             w[k].false_warnings, "auroc", real(w[k].auroc), "lead", real(w[k].lead)));
+out:
+    return st;
+}
+
+static enum rote_status as_json(struct rote_study *s, const struct study_difference *primary,
+                                const struct study_difference *other, size_t others, struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
     const struct study_plan *p = &s->plan;
     json_t *cells = json_array(), *declared = json_array(), *exploration = json_array(), *warnings = json_array();
-    struct study_warning w[STUDY_SIGNALS];
-    int runs;
     json_t *all = json_pack("{s:s s:o s:f s:I s:i s:o s:o s:o s:o}", "name", p->name, "question",
                             p->question ? json_string(p->question) : json_null(), "alpha", p->alpha, "seeds",
                             (json_int_t)p->seeds_count, "seeds_needed", rote_seeds_needed(p->primary_count, p->alpha),
@@ -307,15 +320,10 @@ static enum rote_status as_json(struct rote_study *s, const struct difference *p
     char *text = NULL;
     TRY(cells_json(s, cells));
     for (unsigned i = 0; i < p->primary_count; i++)
-        json_array_append_new(declared, difference_json(s, &primary[i], true));
+        json_array_append_new(declared, study_difference_json(s, &primary[i], true));
     for (size_t i = 0; i < others; i++)
-        json_array_append_new(exploration, difference_json(s, &other[i], false));
-    TRY(study_warnings(s, w, &runs));
-    for (int k = 0; runs >= 2 && k < STUDY_SIGNALS; k++)
-        json_array_append_new(warnings, json_pack("{s:s s:i s:i s:i s:i s:o s:o}", "signal", w[k].signal, "runs", runs,
-                                                  "turned", w[k].turned, "in_time", w[k].warned, "false",
-                                                  w[k].false_warnings, "auroc", real(w[k].auroc), "lead",
-                                                  real(w[k].lead)));
+        json_array_append_new(exploration, study_difference_json(s, &other[i], false));
+    TRY(study_warnings_json(s, warnings));
     text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
     if (!text)
         FAIL(ROTE_ENOMEM, "no memory for the comparison");
@@ -329,15 +337,15 @@ out:
 enum rote_status rote_study_compare(rote_study *s, int json, char **text)
 {
     enum rote_status st = ROTE_OK;
-    struct difference *primary = NULL, *other = NULL;
+    struct study_difference *primary = NULL, *other = NULL;
     struct base_buf out = {0};
     size_t others = 0;
     if (!s || !text)
         return base_null_argument("rote_study_compare");
     TRY(study_next(s));
-    TRY(compare_primary(s, &primary));
-    const char *figure = s->plan.primary_count ? primary[0].figure : USUAL_FIGURE;
-    TRY(explore(s, figure, &other, &others));
+    TRY(study_compare_primary(s, &primary));
+    const char *figure = study_main_figure(s);
+    TRY(study_explore(s, figure, &other, &others));
     TRY(json ? as_json(s, primary, other, others, &out) : as_text(s, figure, primary, other, others, &out));
     *text = out.text;
     out.text = NULL;

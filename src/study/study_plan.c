@@ -166,21 +166,30 @@ out:
     return st;
 }
 
-enum rote_status study_plan_load(const char *path, struct study_plan *out)
+enum rote_status study_plan_text(const char *text, const char *path, struct study_plan *out)
 {
     enum rote_status st = ROTE_OK;
     struct study_plan p = {0};
-    char *text = NULL;
-    TRY(base_read_file(path, &text, NULL));
     TRY(config_defaults(&p.base));
     TRY(schema_load(&schema, defaults, "defaults", &p));
-    TRY(schema_load(&schema, text, path, &p));
+    if (*text)
+        TRY(schema_load(&schema, text, path, &p));
     TRY(check(path, &p));
     *out = p;
     memset(&p, 0, sizeof p);
 out:
-    base_free(text);
     study_plan_free(&p);
+    return st;
+}
+
+enum rote_status study_plan_load(const char *path, struct study_plan *out)
+{
+    enum rote_status st = ROTE_OK;
+    char *text = NULL;
+    TRY(base_read_file(path, &text, NULL));
+    TRY(study_plan_text(text, path, out));
+out:
+    base_free(text);
     return st;
 }
 

@@ -59,68 +59,6 @@ static int train_progress(void *user, const struct rote_progress *p)
     return tell(w, ROTE_STUDY_TRAINING, p, NULL);
 }
 
-/* The epochs' lines of log.csv, without their steps. */
-static enum rote_status read_figures(const char *folder, int64_t epochs, struct base_buf *out)
-{
-    enum rote_status st = ROTE_OK;
-    char *path = NULL, *text = NULL;
-    TRY(base_sprintf(&path, "%s/log.csv", folder));
-    TRY(base_read_file(path, &text, NULL));
-    TRY(base_buf_printf(out, "%s", ""));
-    for (const char *line = text; *line; line += strcspn(line, "\n") + (strchr(line, '\n') != NULL)) {
-        const char *comma = strchr(line, ',');
-        char part[32] = "";
-        long long epoch;
-        if (!comma || sscanf(comma + 1, "%lld,%31[^,]", &epoch, part) != 2 || epoch > epochs || !strcmp(part, "train"))
-            continue;
-        TRY(base_buf_printf(out, "%.*s\n", (int)strcspn(comma + 1, "\n"), comma + 1));
-    }
-out:
-    base_free(path);
-    base_free(text);
-    return st;
-}
-
-/* What only the end of a run tells, as figures of its last epoch: how well measures find canaries, accuracies on
- * shifted samples. */
-static enum rote_status read_summary(const char *folder, int64_t epochs, struct base_buf *out)
-{
-    enum rote_status st = ROTE_OK;
-    json_t *o = NULL, *one;
-    char *path = NULL;
-    const char *name, *figure, *parts[] = {"test", "validation"};
-    char key[32];
-    TRY(base_sprintf(&path, "%s/summary.json", folder));
-    o = json_load_file(path, 0, NULL);
-    if (!o)
-        FAIL(ROTE_EFORMAT, "%s: is not JSON", path);
-    json_object_foreach(json_object_get(json_object_get(o, "canaries"), "measures"), name, one) {
-        json_t *value;
-        json_object_foreach(one, figure, value)
-            if (json_is_number(value))
-                TRY(base_buf_printf(out, "%lld,canaries,%s,%s,%.9g\n", (long long)epochs, name, figure,
-                                    json_number_value(value)));
-    }
-    json_object_foreach(json_object_get(o, "shifted"), name, one)
-        for (size_t i = 0; i < json_array_size(one); i++)
-            TRY(base_buf_printf(out, "%lld,shifted,%s,severity%zu,%.9g\n", (long long)epochs, name, i + 1,
-                                json_number_value(json_array_get(one, i))));
-    for (size_t i = 0; i < COUNT_OF(parts); i++) {
-        snprintf(key, sizeof key, "%s_ece", parts[i]);
-        one = json_object_get(o, key);
-        if (json_is_number(one))
-            TRY(base_buf_printf(out, "%lld,calibration,%s,ece,%.9g\n", (long long)epochs, parts[i],
-                                json_number_value(one)));
-    }
-    one = json_object_get(o, "shifted_accuracy");
-    if (json_is_number(one))
-        TRY(base_buf_printf(out, "%lld,shifted,all,accuracy,%.9g\n", (long long)epochs, json_number_value(one)));
-out:
-    json_decref(o);
-    base_free(path);
-    return st;
-}
-
 static enum rote_status run_folder(const struct rote_study *s, const struct study_run *r, char **out)
 {
     return base_sprintf(out, "%s/%s", s->folder, r->key);
@@ -206,9 +144,7 @@ static enum rote_status record(struct work *w, struct rote_device *dev, const ch
     if (ran)
         TRY(base_strdup(&error, rote_error_detail()));
     if (!ran)
-        TRY(read_figures(folder, r->epochs, &figures));
-    if (!ran && r->epochs >= r->config.epochs)
-        TRY(read_summary(folder, r->epochs, &figures));
+        TRY(study_read_figures(folder, r->epochs, r->epochs >= r->config.epochs, &figures));
     put->error = error;
     put->figures = figures.text;
     TRY(study_db_put(w->s, r->key, r->assignments, put));

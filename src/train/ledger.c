@@ -128,44 +128,89 @@ static const struct {
     {"hits", few_hits},      {"el2n", mean_el2n},       {"p_random", mean_p_random},
 };
 
-enum rote_status ledger_canaries(const struct rote_run *t, struct rote_canary_measure out[ROTE_CANARY_MEASURES],
-                                 int64_t *planted)
+const double train_roc_rates[TRAIN_ROC_POINTS] = {0,   0.005, 0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25,
+                                                  0.3, 0.4,   0.5,  0.6,  0.7,  0.8, 0.9,  1};
+
+/* Of samples that were visited; one that is in each epoch's remainder never is. */
+static enum rote_status find_canaries(const float *ledger, const uint8_t *canary, int64_t count,
+                                      struct train_roc out[ROTE_CANARY_MEASURES], int64_t *planted)
 {
     enum rote_status st = ROTE_OK;
-    int64_t count = t->data->train.count, n = 0;
-    float *ledger = NULL;
     double *score = NULL;
     int *positive = NULL;
+    int64_t n = 0;
     *planted = 0;
-    if (!t->canary)
-        return ROTE_OK;
-    TRY(read_ledger(t, &ledger));
     TRY(base_alloc(&score, (size_t)count, sizeof *score));
     TRY(base_alloc(&positive, (size_t)count, sizeof *positive));
     for (int64_t i = 0; i < count; i++) {
         if (!(ledger[i * MODEL_LEDGER + VISITS] > 0))
-            continue; /* always in an epoch's remainder */
-        positive[n++] = t->canary[i];
-        *planted += t->canary[i];
+            continue;
+        positive[n++] = canary[i];
+        *planted += canary[i];
     }
     if (*planted == 0 || *planted == n) {
         *planted = 0;
         goto out;
     }
     for (int m = 0; m < ROTE_CANARY_MEASURES; m++) {
+        struct rote_canary_measure *to = &out[m].measure;
         n = 0;
         for (int64_t i = 0; i < count; i++) {
             const float *row = ledger + i * MODEL_LEDGER;
             if (row[VISITS] > 0)
                 score[n++] = fmax(-1e30, fmin(measures[m].of(row), 1e30)); /* finite, whatever diverged */
         }
-        snprintf(out[m].name, sizeof out[m].name, "%s", measures[m].name);
-        TRY(rote_auroc(score, positive, (size_t)n, &out[m].auroc));
-        TRY(rote_auprc(score, positive, (size_t)n, &out[m].auprc));
+        snprintf(to->name, sizeof to->name, "%s", measures[m].name);
+        TRY(rote_auroc(score, positive, (size_t)n, &to->auroc));
+        TRY(rote_auprc(score, positive, (size_t)n, &to->auprc));
+        TRY(rote_roc(score, positive, (size_t)n, train_roc_rates, TRAIN_ROC_POINTS, out[m].tpr));
     }
 out:
-    base_free(ledger);
     base_free(score);
     base_free(positive);
+    return st;
+}
+
+enum rote_status ledger_canaries(const struct rote_run *t, struct rote_canary_measure out[ROTE_CANARY_MEASURES],
+                                 int64_t *planted)
+{
+    enum rote_status st = ROTE_OK;
+    struct train_roc found[ROTE_CANARY_MEASURES];
+    float *ledger = NULL;
+    *planted = 0;
+    if (!t->canary)
+        return ROTE_OK;
+    TRY(read_ledger(t, &ledger));
+    TRY(find_canaries(ledger, t->canary, t->data->train.count, found, planted));
+    for (int m = 0; *planted && m < ROTE_CANARY_MEASURES; m++)
+        out[m] = found[m].measure;
+out:
+    base_free(ledger);
+    return st;
+}
+
+enum rote_status train_folder_canaries(const char *folder, struct train_roc out[ROTE_CANARY_MEASURES],
+                                       int64_t *planted)
+{
+    enum rote_status st = ROTE_OK;
+    char *path[2] = {NULL, NULL};
+    struct npy a[2] = {{.data = NULL}, {.data = NULL}};
+    *planted = 0;
+    TRY(base_sprintf(&path[0], "%s/ledger.npy", folder));
+    TRY(base_sprintf(&path[1], "%s/canaries.npy", folder));
+    if (!base_file_exists(path[0]) || !base_file_exists(path[1]))
+        goto out;
+    for (int i = 0; i < 2; i++)
+        TRY(npy_read(path[i], &a[i]));
+    if (a[0].type != ROTE_F32 || a[0].rank != 2 || a[0].dim[1] != MODEL_LEDGER || a[1].type != ROTE_U8 ||
+        a[1].rank != 1 || a[1].dim[0] != a[0].dim[0])
+        FAIL(ROTE_EFORMAT, "%s and canaries.npy beside it are not a run's: float32 [samples][%d] and uint8 [samples]",
+             path[0], MODEL_LEDGER);
+    TRY(find_canaries(a[0].data, a[1].data, a[0].dim[0], out, planted));
+out:
+    for (int i = 0; i < 2; i++) {
+        npy_free(&a[i]);
+        base_free(path[i]);
+    }
     return st;
 }

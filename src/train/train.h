@@ -74,6 +74,16 @@ const struct graph *train_graph(const struct rote_run *t, int index, double *per
 const char *train_folder(const struct rote_run *t); /* NULL before train_create_folder */
 /* The configuration that a run's folder has; c is {0} or freed before. */
 enum rote_status train_folder_config(const char *folder, struct config *c);
+/* How well the ledger of a finished run's folder finds its canaries: the measures, and the points of their ROC curves
+ * at train_roc_rates. *planted 0: there are none, and *out stays as it is. */
+#define TRAIN_ROC_POINTS 17
+extern const double train_roc_rates[TRAIN_ROC_POINTS];
+struct train_roc {
+    struct rote_canary_measure measure;
+    double tpr[TRAIN_ROC_POINTS];
+};
+enum rote_status train_folder_canaries(const char *folder, struct train_roc out[ROTE_CANARY_MEASURES],
+                                       int64_t *planted);
 struct model *train_model(struct rote_run *t);
 const struct config *train_config(const struct rote_run *t);
 

@@ -11,6 +11,7 @@ const struct command commands[] = {
     {"eval", "evaluate a run's checkpoint", cmd_eval},
     {"study", "do the runs of a study, and compare them", cmd_study},
     {"folds", "class probabilities out of sample, by k-fold cross-validation", cmd_folds},
+    {"report", "write what a study or a run shows as one page", cmd_report},
     {"plan", "show a training step's operators and memory", cmd_plan},
     {"bench", "measure operators, training steps and heads", cmd_bench},
     {"certify", "prove every operator right on a device", cmd_certify},

@@ -24,6 +24,7 @@ int cmd_eval(int argc, char **argv);
 int cmd_folds(int argc, char **argv);
 int cmd_op(int argc, char **argv);
 int cmd_plan(int argc, char **argv);
+int cmd_report(int argc, char **argv);
 int cmd_study(int argc, char **argv);
 int cmd_train(int argc, char **argv);
 int cmd_tune(int argc, char **argv);
