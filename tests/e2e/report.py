@@ -170,12 +170,14 @@ def changed(folder):
 def of_a_run(folder):
     common = settings(model="mlp", data__kind="synthetic", data__train_count=256, data__test_count=64, batch=32,
                       epochs=2)
-    rote("train", *common, "--canaries", "0.1", "--out", folder / "run&1", "--quiet")
+    rote("train", *common, "--canaries", "0.1", "--set", "shifted=true", "--out", folder / "run&1", "--quiet")
     rote("report", folder / "run&1", "-o", folder / "run.html")
     summary = json.loads((folder / "run&1/summary.json").read_text())
     looks(folder / "run.html", "run", 4)
     got = numbers("#page")
     check(has(got, summary["test_accuracy"]) and has(got, summary["canaries"]["measures"]["margin"]["auroc"]), f"{got}")
+    check(has(got, summary["shifted_accuracy"]) and has(got, summary["shifted"]["blur"][4]), f"shifted: {got}")
+    check(has(got, summary["test_ece"]), f"ECE: {got}")
     check("One run cannot tell" in BROWSER.value("document.body.innerText"), "of one run")
     check(BROWSER.value("document.querySelector('#decision') === null"), "one run decides something")
     check(BROWSER.value("document.querySelector('h1').textContent") == "run&1", "the run's name")
