@@ -94,6 +94,7 @@ function figureName(figure) {
     "validation.accuracy": "validation accuracy" + of,
     "validation.loss": "validation loss" + of,
     "test.ece": "calibration error on test data, ECE" + of,
+    "validation.ece": "calibration error on validation data, ECE" + of,
     "clean.accuracy": "training accuracy" + of,
     "clean.loss": "training loss" + of,
     "clean.chance_corrected": "excess RLA of head " + head

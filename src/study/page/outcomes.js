@@ -176,7 +176,7 @@ function curves() {
     return of.some(many) ? of.filter(many) : of;
   };
   const figures = [
-    ...split("accuracy"), "clean." + mainHead + ".accuracy", ...split("loss"), ...split("ece"),
+    ...split("accuracy"), "clean." + mainHead + ".accuracy", ...split("loss"), ...split("ece").filter(many),
     ...heads.slice(0, 4).map(x => "clean." + x.name + ".chance_corrected")
   ];
   const lastEpoch = Math.max(...cells.flatMap(c => Object.values(c.curves).map(rows => rows[rows.length - 1][0])));
