@@ -184,7 +184,7 @@ static enum rote_status put_folder(struct rote_study *s, const char *folder, boo
     if (!summary && base_file_exists(path))
         FAIL(ROTE_EFORMAT, "%s is not JSON; let 'rote train --resume %s' write it again", path, folder);
     *complete = summary != NULL;
-    TRY(study_read_figures(folder, r->config.epochs, *complete, &figures));
+    TRY(study_read_figures(folder, r->config.epochs, *complete, NULL, &figures));
     int64_t last = last_epoch(figures.text);
     struct study_result put = {.state = "done", .epochs = *complete ? r->config.epochs : last, .figures = figures.text,
                                .device = json_string_value(json_object_get(summary, "device")),

@@ -77,6 +77,8 @@ struct study_plan {
     double alpha;
     bool alone; /* the runs' cost is measured: one at a time on the machine */
     bool keep;  /* the runs' folders */
+    char **figures; /* names of log.csv's figures that are kept of each epoch; none: all */
+    unsigned figures_count;
 };
 
 /* One combination of levels. */
@@ -180,8 +182,10 @@ struct study_warning {
 enum rote_status study_warnings(struct rote_study *s, struct study_warning out[STUDY_SIGNALS], int *runs);
 
 /* study_figures.c: a run's figures after each epoch, lines "epoch,part,head,figure,value"; complete: it is at its
- * end; what is measured there belongs to its last epoch, which is before `epochs` where it stopped by itself. */
-enum rote_status study_read_figures(const char *folder, int64_t epochs, bool complete, struct base_buf *out);
+ * end; what is measured there belongs to its last epoch, which is before `epochs` where it stopped by itself. Of the
+ * log those that the plan keeps; NULL: all. */
+enum rote_status study_read_figures(const char *folder, int64_t epochs, bool complete, const struct study_plan *plan,
+                                    struct base_buf *out);
 
 /* study_compare.c: differences of - against, of runs that share a seed */
 struct study_difference {

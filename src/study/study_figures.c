@@ -5,8 +5,17 @@
 #include "study/study.h"
 #include "train/train.h"
 
+static bool is_kept(const struct study_plan *plan, const char *figure)
+{
+    bool kept = !plan || !plan->figures_count;
+    for (unsigned i = 0; !kept && i < plan->figures_count; i++)
+        kept = !strcmp(plan->figures[i], figure);
+    return kept;
+}
+
 /* The epochs' lines of log.csv, without their steps. */
-static enum rote_status read_log(const char *folder, int64_t epochs, long long *last, struct base_buf *out)
+static enum rote_status read_log(const char *folder, int64_t epochs, const struct study_plan *plan, long long *last,
+                                 struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
     char *path = NULL, *text = NULL;
@@ -15,13 +24,15 @@ static enum rote_status read_log(const char *folder, int64_t epochs, long long *
     TRY(base_buf_printf(out, "%s", ""));
     for (const char *line = text; *line; line += strcspn(line, "\n") + (strchr(line, '\n') != NULL)) {
         const char *comma = strchr(line, ',');
-        char part[32] = "";
+        char part[32] = "", figure[64] = "";
         long long epoch;
-        if (!comma || sscanf(comma + 1, "%lld,%31[^,]", &epoch, part) != 2 || epoch > epochs ||
+        if (!comma || sscanf(comma + 1, "%lld,%31[^,],%*[^,],%63[^,]", &epoch, part, figure) != 3 || epoch > epochs ||
             !strcmp(part, "train") || !strcmp(part, "control_train"))
             continue;
-        TRY(base_buf_printf(out, "%.*s\n", (int)strcspn(comma + 1, "\n"), comma + 1));
         *last = epoch;
+        if (!is_kept(plan, figure))
+            continue;
+        TRY(base_buf_printf(out, "%.*s\n", (int)strcspn(comma + 1, "\n"), comma + 1));
     }
 out:
     base_free(path);
@@ -94,11 +105,12 @@ out:
     return st;
 }
 
-enum rote_status study_read_figures(const char *folder, int64_t epochs, bool complete, struct base_buf *out)
+enum rote_status study_read_figures(const char *folder, int64_t epochs, bool complete, const struct study_plan *plan,
+                                    struct base_buf *out)
 {
     enum rote_status st = ROTE_OK;
     long long last = 0;
-    TRY(read_log(folder, epochs, &last, out));
+    TRY(read_log(folder, epochs, plan, &last, out));
     if (complete) {
         TRY(add_canaries(folder, last, out));
         TRY(add_summary(folder, last, out));

@@ -61,6 +61,7 @@ static const cyaml_schema_field_t fields[] = {
     REAL(study_plan, alpha),
     BOOL(study_plan, alone),
     BOOL(study_plan, keep),
+    LIST(study_plan, figures, word),
     CYAML_FIELD_END,
 };
 

@@ -144,7 +144,7 @@ static enum rote_status record(struct work *w, struct rote_device *dev, const ch
     if (ran)
         TRY(base_strdup(&error, rote_error_detail()));
     if (!ran)
-        TRY(study_read_figures(folder, r->epochs, r->epochs >= r->config.epochs, &figures));
+        TRY(study_read_figures(folder, r->epochs, r->epochs >= r->config.epochs, &w->s->plan, &figures));
     put->error = error;
     put->figures = figures.text;
     TRY(study_db_put(w->s, r->key, r->assignments, put));

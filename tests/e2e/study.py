@@ -201,6 +201,15 @@ def wrong(folder):
     check("text.db" in error and "database" in error, error)
 
 
+def kept(folder):
+    """Only the figures that the plan wants, and what is measured at the end; so much the smaller."""
+    text = PLAN.replace("seeds: [1, 2]", "seeds: [1]\nfigures: [accuracy, loss]").replace("epochs: 4", "epochs: 2")
+    rote("study", "run", plan(folder, "f", text), "--quiet")
+    rows = sqlite3.connect(folder / "f.db").execute("SELECT DISTINCT part, figure FROM figure").fetchall()
+    check({f for p, f in rows if p in ("stream", "clean")} == {"accuracy", "loss"}, f"{rows}")
+    check(("canaries", "auroc") in rows and ("test", "ece") in rows, f"{rows}")
+
+
 def diverging(folder):
     """A loss that is no number is a result; the study goes on."""
     text = PLAN.replace("{name: none}", "{name: none, set: [lr.base=1e25]}")
@@ -211,4 +220,4 @@ def diverging(folder):
     check(told["done"] == told["runs"] and told["cells"][0]["diverged"] == 2, f"{told}")
 
 
-main(undisturbed, killed, shared, carried, compared, warned, wrong, diverging)
+main(undisturbed, killed, shared, carried, compared, warned, wrong, kept, diverging)
