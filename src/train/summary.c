@@ -136,8 +136,8 @@ enum rote_status summary_write(struct rote_run *t)
     char *path = NULL;
     TRY(train_report_json(t, &text));
     TRY(base_sprintf(&path, "%s/summary.json", t->folder));
-    TRY(base_write_file_atomic(path, text.text, text.len));
     TRY(ledger_write(t));
+    TRY(base_write_file_atomic(path, text.text, text.len)); /* last: where it is, all is */
 out:
     base_buf_free(&text);
     base_free(path);
