@@ -125,7 +125,7 @@ class Call:
             for letter in port["dims"]:
                 if letter in self.size and not letter.isdigit() or letter == "T":
                     largest[letter] = max(largest.get(letter, 1), self.value(port, letter))
-        if self.op.name.startswith("gather"):  # only a batch of the images is read
+        if "batch" in self.op.attributes and self.op.name.startswith("gather"):  # only a batch of the images is read
             largest |= {"I": 1, "J": 1, "batch": self.attribute("batch")}
         if "window_h" in self.op.attributes:
             largest["window"] = self.window("h") * self.window("w")
@@ -144,7 +144,7 @@ class Call:
             size[side.upper()] = max(size[side.upper()], self.window(side) - 2 * self.attribute(f"pad_{side}"))
         if self.op.heads:
             size["n"] = max(size["n"], 2)
-        if name.startswith("gather"):
+        if name.startswith("gather") and "count" in self.op.attributes:
             count = min(self.attribute("count"), size["J"])
             self.given |= {"count": str(count), "offset": str(min(self.attribute("offset"), count - 1))}
         if name == "ledger":

@@ -22,6 +22,15 @@ static double error_of(const float *z, int64_t stride, int n, const int32_t *lab
     return sum / (double)count;
 }
 
+bool train_calibrates(const struct rote_run *t)
+{
+    const struct model *m = t->net.m;
+    for (int i = 0; i < m->n_groups; i++)
+        if (m->group[i].large)
+            return false;
+    return t->data->validation.count || (t->data->test.count && t->cfg.test != CONFIG_TEST_NEVER);
+}
+
 enum rote_status train_calibration(struct rote_run *t, enum split split, const struct train_hooks *hooks, double *out)
 {
     enum rote_status st = ROTE_OK;
@@ -31,7 +40,7 @@ enum rote_status train_calibration(struct rote_run *t, enum split split, const s
     struct train_predictions made = {0};
     float *p = NULL;
     *out = NAN;
-    if (!s->count)
+    if (!s->count || !t->net.calibrated)
         return ROTE_OK;
     TRY(base_alloc(&p, (size_t)n, sizeof *p));
     TRY(train_predict_once(t, split, NULL, s->count, NULL, hooks, &made));

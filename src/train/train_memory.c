@@ -32,6 +32,8 @@ uint64_t train_table_bytes(const struct train_net *n)
     uint64_t bytes = 0;
     for (size_t i = 0; i < COUNT_OF(plan); i++)
         bytes += plan[i] ? model_plan_table_bytes(plan[i], n->m) : 0;
+    if (n->calibrated) /* by a plan that is made at the end, one at a time */
+        bytes += model_plan_table_bytes(n->clean, n->m);
     return bytes;
 }
 

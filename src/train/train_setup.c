@@ -173,6 +173,7 @@ static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bo
     o.data_count = o.order_count = t->data->validation.count;
     if (!control && t->data->validation.count)
         TRY(model_plan_new(net->m, &o, &net->validation));
+    net->calibrated = !control && train_calibrates(t);
     if (!control && t->cfg.predictions_every)
         TRY(train_predict_plan(t, SPLIT_TRAINING, NULL, &net->predict));
 out:

@@ -30,14 +30,6 @@ def against_figures(folder):
     rote("train", *COMMON, "--set", "ema=0.9", "--out", folder / "run", "--quiet")
     out, _ = rote("eval", folder / "run", "--predictions", folder / "p", "--json")
     heads = {h["name"]: h for h in json.loads(out)["heads"]}
-    p, labels = (numpy.load(folder / f"p/test/{a}.npy") for a in ("class.probabilities", "labels"))
-    confidence, hit = p.max(1).astype(float), p.argmax(1) == labels
-    bins = numpy.digitize(confidence, numpy.arange(1, 15) / 15, right=True)
-    ece = sum(abs((hit - confidence)[bins == b].sum()) for b in range(15)) / len(labels)
-    ended = json.loads((folder / "run/summary.json").read_text())
-    check(abs(json.loads(out)["test_ece"] - ece) < 1e-6 and abs(ended["test_ece"] - ece) < 1e-6 and ece > 0.01,
-          f"calibration error {ece}, reported {json.loads(out)['test_ece']}, at the end {ended['test_ece']}")
-    check(ended["validation_ece"] is None, "calibration on samples that are not there")
     for split, n in COUNT.items():
         where, labels = folder / "p" / split, load(folder / "p" / split, "labels", numpy.int64, COUNT[split])
         for name, h in heads.items():
@@ -55,6 +47,19 @@ def against_figures(folder):
             want = h["train_accuracy" if split == "train" else "held_out_accuracy"]
             check(abs(hits.mean() - want) < 1e-6, f"{split} {name}: accuracy {hits.mean()}, reported {want}")
     check(not list((folder / "p").rglob("fold.npy")), "folds where there are none")
+
+
+def calibration(folder):
+    rote("train", *COMMON, "--set", "heads=[{name: class, kind: class}]", "--out", folder / "c", "--quiet")
+    out, _ = rote("eval", folder / "c", "--predictions", folder / "cp", "--json")
+    p, labels = (numpy.load(folder / f"cp/test/{a}.npy") for a in ("class.probabilities", "labels"))
+    confidence, hit = p.max(1).astype(float), p.argmax(1) == labels
+    bins = numpy.digitize(confidence, numpy.arange(1, 15) / 15, right=True)
+    ece = sum(abs((hit - confidence)[bins == b].sum()) for b in range(15)) / len(labels)
+    told, ended = json.loads(out), json.loads((folder / "c/summary.json").read_text())
+    check(abs(told["test_ece"] - ece) < 1e-6 and abs(ended["test_ece"] - ece) < 1e-6 and ece > 0.01,
+          f"calibration error {ece}, reported {told['test_ece']}, at the end {ended['test_ece']}")
+    check(ended["validation_ece"] is None, "calibration on samples that are not there")
 
 
 def against_weights(folder):
@@ -124,4 +129,4 @@ def validation(folder):
     check(abs(hits - json.loads(out)["heads"][0]["validation_accuracy"]) < 1e-6, f"{hits}: {out}")
 
 
-main(against_figures, against_weights, by_epoch, resumed, validation)
+main(against_figures, calibration, against_weights, by_epoch, resumed, validation)
