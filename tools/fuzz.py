@@ -150,6 +150,9 @@ class Call:
         if name == "ledger":
             size["I"] = max(size["I"], size["N"])
             self.given["random_heads"] = str(min(self.attribute("random_heads"), size["M"]))
+        if name == "ema":  # one value whose two parts cancel is held against nothing larger
+            letter = self.op.inputs[0]["dims"][0]
+            size[letter] = max(size[letter], 16)
         if name == "segment_bwd_filter":
             size["J"] = max(size["J"], 2)
         if name.startswith("batchnorm") and "dy" in self.op.types or name.endswith("_fwd") and "gamma" in self.op.types:
