@@ -24,9 +24,9 @@ enum rote_status train_predict_plan(const struct rote_run *t, enum split split, 
 
 static enum rote_status read_rows(const struct graph *g, int tensor, int64_t first, int64_t rows, float *out)
 {
-    int64_t width = g->tensor[tensor].shape.dim[1];
     if (!out)
         return ROTE_OK;
+    int64_t width = g->tensor[tensor].shape.dim[1];
     return rt_read(g->tensor[g->tensor[tensor].storage].mem, 0, out + first * width,
                    (uint64_t)(rows * width) * sizeof *out);
 }
