@@ -12,6 +12,8 @@ static double error_of(const float *z, int64_t stride, int n, const int32_t *lab
     for (int64_t i = 0; i < count; i++) {
         train_softmax(z + i * stride, n, p);
         int32_t best = train_greatest(p, n);
+        if (!isfinite(p[best])) /* the network diverged */
+            return NAN;
         int bin = (int)ceil((double)p[best] * BINS) - 1; /* a bin has its upper end */
         bin = bin < 0 ? 0 : bin >= BINS ? BINS - 1 : bin;
         confidence[bin] += p[best];
