@@ -24,28 +24,31 @@ static double error_of(const float *z, int64_t stride, int n, const int32_t *lab
     return sum / (double)count;
 }
 
-bool train_calibrates(const struct rote_run *t)
+bool train_calibrates(const struct rote_run *t, enum split split)
 {
     const struct model *m = t->net.m;
     for (int i = 0; i < m->n_groups; i++)
         if (m->group[i].large)
             return false;
-    return t->data->validation.count || (t->data->test.count && t->cfg.test != CONFIG_TEST_NEVER);
+    return train_split_data(t, split)->count && !(split == SPLIT_TEST && t->cfg.test == CONFIG_TEST_NEVER);
 }
 
 enum rote_status train_calibration(struct rote_run *t, enum split split, const struct train_hooks *hooks, double *out)
 {
     enum rote_status st = ROTE_OK;
+    struct model_plan *plan = split == SPLIT_TEST ? t->net.test_logits : t->net.validation_logits;
     const struct data_split *s = train_split_data(t, split);
     int head = train_class_head(t), group = 0, column = 0, n = t->net.m->head[head].n;
     int64_t stride = train_group_of(t->net.m, head, &group, &column)->columns;
     struct train_predictions made = {0};
     float *p = NULL;
     *out = NAN;
-    if (!s->count || !t->net.calibrated)
+    if (!plan)
         return ROTE_OK;
     TRY(base_alloc(&p, (size_t)n, sizeof *p));
-    TRY(train_predict_once(t, split, NULL, s->count, NULL, hooks, &made));
+    graph_set_int(plan->g, "split", split);
+    graph_set_int(plan->g, "epoch", train_last_epoch(t));
+    TRY(train_predict(t, plan, NULL, s->count, group, hooks, &made));
     *out = error_of(made.logits[group] + column, stride, n, s->labels, s->count, p);
 out:
     train_predictions_free(&made);

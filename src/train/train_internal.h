@@ -20,7 +20,7 @@ struct train_net {
     struct model *m;
     struct model_plan *step, *clean, *test, *validation; /* test and validation are NULL for the control */
     struct model_plan *predict; /* for predictions_every; NULL without */
-    bool calibrated; /* at the run's end */
+    struct model_plan *test_logits, *validation_logits; /* for the calibration at the end; NULL: it is not measured */
     struct rt_mem *m1, *m2, *ema;
     double sums[MODEL_MAX_HEADS * MODEL_STATS];  /* since the last line of the log */
     double epoch_sums[MODEL_MAX_HEADS * MODEL_STATS];
@@ -159,9 +159,10 @@ const struct model_group *train_group_of(const struct model *m, int head, int *g
 void train_softmax(const float *z, int n, float *p);
 int32_t train_greatest(const float *z, int n); /* the first of the greatest */
 
-/* calibration.c: of the first class head; NAN of a split without samples */
-/* Whether a run's end measures it: not where logits of a large head would have to be kept for it. */
-bool train_calibrates(const struct rote_run *t);
+/* calibration.c */
+/* Not where logits of a large head would have to be kept for it, nor of a test split that is not to be touched. */
+bool train_calibrates(const struct rote_run *t, enum split split);
+/* The first class head's expected calibration error; NAN where it is not measured. */
 enum rote_status train_calibration(struct rote_run *t, enum split split, const struct train_hooks *hooks, double *out);
 
 /* predictions.c: predictions/epoch-000N.npy, where predictions_every wants it now */

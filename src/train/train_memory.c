@@ -17,9 +17,12 @@ static uint64_t image_bytes(const struct rote_run *t, const struct data_split *s
     return (uint64_t)s->count * (uint64_t)d->channels * (uint64_t)d->height * (uint64_t)d->width * (s->values ? 4 : 1);
 }
 
+#define ALL_PLANS(n) \
+    (n)->step, (n)->clean, (n)->test, (n)->validation, (n)->predict, (n)->test_logits, (n)->validation_logits
+
 static uint64_t largest_arena(const struct train_net *n, uint64_t so_far)
 {
-    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation, n->predict};
+    const struct model_plan *plan[] = {ALL_PLANS(n)};
     for (size_t i = 0; i < COUNT_OF(plan); i++)
         if (plan[i] && plan[i]->g->arena_bytes > so_far)
             so_far = plan[i]->g->arena_bytes;
@@ -28,12 +31,10 @@ static uint64_t largest_arena(const struct train_net *n, uint64_t so_far)
 
 uint64_t train_table_bytes(const struct train_net *n)
 {
-    const struct model_plan *plan[] = {n->step, n->clean, n->test, n->validation, n->predict};
+    const struct model_plan *plan[] = {ALL_PLANS(n)};
     uint64_t bytes = 0;
     for (size_t i = 0; i < COUNT_OF(plan); i++)
         bytes += plan[i] ? model_plan_table_bytes(plan[i], n->m) : 0;
-    if (n->calibrated) /* by a plan that is made at the end, one at a time */
-        bytes += model_plan_table_bytes(n->clean, n->m);
     return bytes;
 }
 
@@ -129,6 +130,10 @@ static enum rote_status bind_net(struct rote_run *t, struct train_net *n)
         TRY(train_bind_evaluation(t, n, n->test, &m->test, m->test.order, &t->arena));
     if (n->validation)
         TRY(train_bind_evaluation(t, n, n->validation, &m->validation, m->validation.order, &t->arena));
+    if (n->test_logits)
+        TRY(train_bind_evaluation(t, n, n->test_logits, &m->test, m->test.order, &t->arena));
+    if (n->validation_logits)
+        TRY(train_bind_evaluation(t, n, n->validation_logits, &m->validation, m->validation.order, &t->arena));
     if (n->predict) /* between epochs, each of which brings its own order */
         TRY(train_bind_evaluation(t, n, n->predict, &m->train, m->train.order, &t->arena));
 out:

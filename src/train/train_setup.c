@@ -173,7 +173,10 @@ static enum rote_status make_plans(struct rote_run *t, struct train_net *net, bo
     o.data_count = o.order_count = t->data->validation.count;
     if (!control && t->data->validation.count)
         TRY(model_plan_new(net->m, &o, &net->validation));
-    net->calibrated = !control && train_calibrates(t);
+    if (!control && train_calibrates(t, SPLIT_TEST))
+        TRY(train_predict_plan(t, SPLIT_TEST, NULL, &net->test_logits));
+    if (!control && train_calibrates(t, SPLIT_VALIDATION))
+        TRY(train_predict_plan(t, SPLIT_VALIDATION, NULL, &net->validation_logits));
     if (!control && t->cfg.predictions_every)
         TRY(train_predict_plan(t, SPLIT_TRAINING, NULL, &net->predict));
 out:
@@ -187,8 +190,10 @@ static void net_free(struct train_net *n)
     model_plan_free(n->test);
     model_plan_free(n->validation);
     model_plan_free(n->predict);
+    model_plan_free(n->test_logits);
+    model_plan_free(n->validation_logits);
     model_free(n->m);
-    n->step = n->clean = n->test = n->validation = n->predict = NULL;
+    n->step = n->clean = n->test = n->validation = n->predict = n->test_logits = n->validation_logits = NULL;
     n->m = NULL;
 }
 

@@ -15,7 +15,8 @@ HEADS = "[{name: class, kind: class}, {name: a, lambda: 1}, {name: b, per_class:
 def peaks(folder):
     cases = [("cnn", "pool1", []), ("resnet18", "block2.0", []), ("vgg11", "conv3", ["ema=0.99"]),
              ("wrn-16-4", "block1.0", ["optimizer.kind=adamw", "control.enabled=true"]), ("mlp", "relu1", []),
-             ("tcn", "block2", []), ("cnn", "pool1", ["variant=clblast"]), ("mlp", "relu1", ["data.validation=24", "control.enabled=true"]),
+             ("tcn", "block2", []), ("cnn", "pool1", ["variant=clblast"]),
+             ("mlp", "relu1", ["data.validation=24", "control.enabled=true"]),
              ("resnet20", "stem", []), ("resnet20", "block1.0", ["micro_batch=4", "memory.recompute=on"]),
              ("cnn", "pool1", ["micro_batch=8", "optimizer.kind=adamw", "control.enabled=true"])]
     for i, (model, at, extra) in enumerate(cases):
