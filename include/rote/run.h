@@ -160,9 +160,9 @@ ROTE_API enum rote_status rote_run_shifts(const rote_run *run, struct rote_shift
 ROTE_API enum rote_status rote_run_report_json(const rote_run *run, char **text);
 
 /* What the network says of every sample, in the data's order, as NPY files in folder/train, folder/test and (where
- * there is such a split) folder/validation, which are made: classes, class heads' logits and probabilities, random heads' labels and predicted
- * labels (docs/eval.md has names and types). layer NULL, or one whose output is written as float32
- * [samples][channels], averaged over pixels; ROTE_ENOTFOUND: the network has none of that name. */
+ * there is such a split) folder/validation, which are made: classes, class heads' logits and probabilities, random
+ * heads' labels and predicted labels (docs/eval.md has names and types). layer NULL, or one whose output is written
+ * as float32 [samples][channels], averaged over pixels; ROTE_ENOTFOUND: the network has none of that name. */
 ROTE_API enum rote_status rote_run_write_predictions(rote_run *run, const char *folder, const char *layer,
                                                      rote_progress_fn progress, void *user);
 

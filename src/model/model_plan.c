@@ -43,7 +43,8 @@ static enum rote_status add_shift(struct build *b, const struct model_plan_optio
     struct model_plan *p = b->p;
     int mean;
     TRY(graph_add(b->g, MODEL_SHIFT_NODES "mean", "globalpool_fwd", &p->x, &mean, "%s", ""));
-    TRY(graph_add(b->g, MODEL_SHIFT_NODES "y", "shift", (int[]){p->x, mean, p->id, p->norm}, &p->x, "bytes=%d", !o->floats));
+    TRY(graph_add(b->g, MODEL_SHIFT_NODES "y", "shift", (int[]){p->x, mean, p->id, p->norm}, &p->x, "bytes=%d",
+                  !o->floats));
 out:
     return st;
 }

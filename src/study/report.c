@@ -69,8 +69,8 @@ static json_t *plan_json(const struct rote_study *s)
         json_array_append_new(seeds, json_integer(p->seeds[i]));
     for (unsigned i = 0; i < p->tuning.seeds_count; i++)
         json_array_append_new(tuned_on, json_integer(p->tuning.seeds[i]));
-    return json_pack("{s:o s:o s:f s:o s:i s:s s:i s:i s:b s:o s:s}", "name", report_text(p->name), "question",
-                     report_text(p->question), "alpha", p->alpha, "seeds", seeds, "seeds_needed",
+    return json_pack("{s:o s:o s:f s:o s:i s:s s:i s:i s:b s:o s:s}", "name", study_json_text(p->name), "question",
+                     study_json_text(p->question), "alpha", p->alpha, "seeds", seeds, "seeds_needed",
                      rote_seeds_needed(p->primary_count, p->alpha), "figure", study_main_figure(s), "done", done,
                      "planned", total, "alone", p->alone, "tuned_on", tuned_on, "tuning_metric", p->tuning.metric);
 }
@@ -86,7 +86,7 @@ static enum rote_status gather(struct rote_study *s, const char *folder, bool co
     json_object_set_new(o, "primary", primary);
     json_object_set_new(o, "exploration", exploration);
     json_object_set_new(o, "rote", json_string(rote_version()));
-    json_object_set_new(o, "folder", report_text(folder));
+    json_object_set_new(o, "folder", study_json_text(folder));
     json_object_set_new(o, "complete", json_boolean(complete)); /* a run's folder: it is at its end */
     json_object_set_new(o, "early_warning", warnings);
     TRY(gather_cells(s, cells));
@@ -191,7 +191,7 @@ static enum rote_status put_folder(struct rote_study *s, const char *folder, boo
                                .rote = json_string_value(json_object_get(summary, "rote")),
                                .seconds = number_of(summary, "seconds"),
                                .training_seconds = number_of(summary, "training_seconds"),
-                               .instrument_seconds = number_of(summary, "instrument_seconds"), .joules = -1};
+                               .instrument_seconds = number_of(summary, "instrument_seconds"), .joules = NAN};
     double peak = number_of(summary, "peak_bytes");
     put.peak_bytes = isnan(peak) ? 0 : (int64_t)peak;
     if (!last)

@@ -5,11 +5,6 @@
 #include "rote/report.h"
 #include "study/study.h"
 
-/* Text as JSON; bytes that are no UTF-8 are shown as '?'. NULL: null. */
-json_t *report_text(const char *text);
-/* null for what is not finite. */
-json_t *report_real(double v);
-
 /* report_cells.c: everything that one cell shows; with its curves where `curves`. */
 enum rote_status report_cell(struct rote_study *s, int cell, bool curves, json_t **out);
 

@@ -85,12 +85,12 @@ static enum rote_status spread(const json_t *values, double level, json_t *out)
     if (n > 1)
         TRY(rote_t_interval(x, n, level, &t));
     json_object_set_new(out, "n", json_integer((json_int_t)n));
-    json_object_set_new(out, "mean", report_real(mean));
-    json_object_set_new(out, "sd", report_real(n > 1 ? sqrt(square / (double)(n - 1)) : NAN));
-    json_object_set_new(out, "min", report_real(low));
-    json_object_set_new(out, "max", report_real(high));
-    json_object_set_new(out, "low", report_real(t.low));
-    json_object_set_new(out, "high", report_real(t.high));
+    json_object_set_new(out, "mean", study_json_real(mean));
+    json_object_set_new(out, "sd", study_json_real(n > 1 ? sqrt(square / (double)(n - 1)) : NAN));
+    json_object_set_new(out, "min", study_json_real(low));
+    json_object_set_new(out, "max", study_json_real(high));
+    json_object_set_new(out, "low", study_json_real(t.low));
+    json_object_set_new(out, "high", study_json_real(t.high));
 out:
     base_free(x);
     return st;
@@ -123,8 +123,8 @@ static void curves_of(const json_t *values, json_t *out)
                 high = fmax(high, json_real_value(value));
             }
             json_array_append_new(rows, json_pack("[I, I, o, o, o]", (json_int_t)strtoll(epoch, NULL, 10),
-                                                  (json_int_t)n, report_real(mean), report_real(low),
-                                                  report_real(high)));
+                                                  (json_int_t)n, study_json_real(mean), study_json_real(low),
+                                                  study_json_real(high)));
         }
     }
 }
@@ -170,24 +170,24 @@ static enum rote_status facts(const struct rote_study *s, int cell, const struct
     double lambda = 0;
     for (unsigned f = 0; f < s->plan.factors_count; f++)
         json_object_set_new(levels, s->plan.factors[f].name,
-                            report_text(study_level_name(&s->plan.factors[f], c->level[f])));
+                            study_json_text(study_level_name(&s->plan.factors[f], c->level[f])));
     for (int d = 0; c->trials && c->selected >= 0 && d < c->n_tune; d++) {
         char value[64];
-        TRY(study_trial_value(s, c, c->selected, d, value));
-        json_object_set_new(tuned, c->tune[d]->key, report_text(value));
+        study_trial_value(s, c, c->selected, d, value);
+        json_object_set_new(tuned, c->tune[d]->key, study_json_text(value));
     }
     json_object_set_new(out, "trials", json_integer(c->trials));
     for (unsigned i = 0; i < config->heads_count; i++) {
         double l = config->heads[i].kind == CONFIG_HEAD_RANDOM ? config->heads[i].lambda : 0;
         lambda = l == 0 || lambda == l ? lambda : lambda == 0 ? l : NAN;
     }
-    json_object_set_new(out, "lambda", report_real(lambda)); /* null: heads have several */
-    json_object_set_new(out, "network", report_text(config->layers_count ? "own layers" : config->model ? config->model
-                                                    : config->network ? config->network : "cnn"));
-    json_object_set_new(out, "data", report_text(kind[config->data.kind]));
+    json_object_set_new(out, "lambda", study_json_real(lambda)); /* null: heads have several */
+    const char *network = config->model ? config->model : config->network ? config->network : "cnn";
+    json_object_set_new(out, "network", study_json_text(config->layers_count ? "own layers" : network));
+    json_object_set_new(out, "data", study_json_text(kind[config->data.kind]));
     json_object_set_new(out, "subset", json_integer(config->data.subset));
-    json_object_set_new(out, "label_noise", report_real(config->data.label_noise));
-    json_object_set_new(out, "canaries", report_real(config->data.canaries));
+    json_object_set_new(out, "label_noise", study_json_real(config->data.label_noise));
+    json_object_set_new(out, "canaries", study_json_real(config->data.canaries));
     json_object_set_new(out, "epochs", json_integer(config->epochs));
     TRY(report_heads(config, array_of(out, "heads")));
     TRY(group_of(s, c, out));
@@ -210,7 +210,7 @@ enum rote_status report_cell(struct rote_study *s, int cell, bool curves, json_t
     enum rote_status st = ROTE_OK;
     json_t *o = json_object(), *keys = array_of(o, "runs"), *last = json_object(), *curve = json_object(), *cost = NULL;
     int ended = 0, left = 0;
-    json_object_set_new(o, "cell", report_text(s->cell[cell].id));
+    json_object_set_new(o, "cell", study_json_text(s->cell[cell].id));
     TRY(facts(s, cell, config_of(s, cell), o));
     for (unsigned i = 0; i < s->plan.seeds_count; i++) {
         const struct study_run *r = study_run_of(s, cell, s->plan.seeds[i]);
@@ -218,7 +218,7 @@ enum rote_status report_cell(struct rote_study *s, int cell, bool curves, json_t
         left += !r->assignments || study_unfinished(r);
         if (!r->assignments || r->ended || r->done < r->epochs)
             continue;
-        json_array_append_new(keys, report_text(r->key));
+        json_array_append_new(keys, study_json_text(r->key));
         TRY(add_run(s, r, last, curves ? curve : NULL));
     }
     json_object_set_new(o, "ended", json_integer(ended));

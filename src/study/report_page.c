@@ -1,5 +1,4 @@
 /* The page: a template with styles, scripts and the report's JSON in their places. */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,26 +9,6 @@ struct study_embedded {
     const unsigned char *text;
 };
 extern const struct study_embedded study_embedded_page[]; /* made from src/study/page by the build */
-
-json_t *report_real(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
-json_t *report_text(const char *text)
-{
-    json_t *t = text ? json_string(text) : json_null();
-    if (t)
-        return t;
-    char *copy = NULL;
-    if (base_strdup(&copy, text))
-        return json_null();
-    for (char *c = copy; *c; c++)
-        *c = (unsigned char)*c < 128 ? *c : '?';
-    t = json_string(copy);
-    base_free(copy);
-    return t;
-}
 
 static const char *embedded(const char *name, size_t len)
 {

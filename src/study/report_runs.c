@@ -56,25 +56,13 @@ enum rote_status report_cost(struct rote_study *s, int cell, bool tuning, json_t
         sqlite3_reset(q);
     }
     *out = json_pack("{s:i s:f s:o s:o s:f s:o s:i s:I}", "runs", t.runs, "seconds", t.seconds, "training_seconds",
-                     report_real(t.with_times ? t.training : NAN), "instrument_seconds",
-                     report_real(t.with_times ? t.instrument : NAN), "timed_epochs", t.epochs, "joules",
-                     report_real(t.with_joules ? t.joules : NAN), "runs_with_joules", t.with_joules, "peak_bytes",
+                     study_json_real(t.with_times ? t.training : NAN), "instrument_seconds",
+                     study_json_real(t.with_times ? t.instrument : NAN), "timed_epochs", t.epochs, "joules",
+                     study_json_real(t.with_joules ? t.joules : NAN), "runs_with_joules", t.with_joules, "peak_bytes",
                      (json_int_t)t.peak);
 out:
     sqlite3_finalize(q);
     return st;
-}
-
-static json_t *column(sqlite3_stmt *q, int i)
-{
-    switch (sqlite3_column_type(q, i)) {
-    case SQLITE_INTEGER:
-        return json_integer(sqlite3_column_int64(q, i));
-    case SQLITE_FLOAT:
-        return report_real(sqlite3_column_double(q, i));
-    default:
-        return report_text((const char *)sqlite3_column_text(q, i));
-    }
 }
 
 enum rote_status report_runs(struct rote_study *s, json_t *out)
@@ -91,7 +79,7 @@ enum rote_status report_runs(struct rote_study *s, json_t *out)
         if (sqlite3_step(q) == SQLITE_ROW) {
             json_t *o = json_object(), *uses = json_array();
             for (int k = 0; k < sqlite3_column_count(q); k++)
-                json_object_set_new(o, sqlite3_column_name(q, k), column(q, k));
+                json_object_set_new(o, sqlite3_column_name(q, k), study_json_column(q, k));
             for (int k = i; k < s->n_runs; k++)
                 if (s->run[k].assignments && !strcmp(s->run[k].key, r->key))
                     json_array_append_new(uses, json_pack("{s:i s:i s:I}", "cell", s->run[k].cell, "trial",

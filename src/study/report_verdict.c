@@ -122,7 +122,7 @@ static enum rote_status add_primary(struct rote_study *s, const struct study_dif
     count_runs(s, d, &left, &lost);
     json_object_set_new(o, "left", json_integer(left));
     json_object_set_new(o, "lost", json_integer(lost));
-    json_object_set_new(o, "sd", report_real(d->pairs > 1 ? d->deviation : NAN));
+    json_object_set_new(o, "sd", study_json_real(d->pairs > 1 ? d->deviation : NAN));
     json_object_set_new(o, "decision", json_string(decide(s, d, left, lost)));
     json_object_set_new(o, "needed", json_integer(needed));
     json_object_set_new(o, "more", json_integer(!needed ? 0 : needed > d->pairs ? needed - d->pairs : 1));

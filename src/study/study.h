@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include "base/schema.h"
 #include "rote/statistics.h"
@@ -126,7 +127,7 @@ void study_plan_free(struct study_plan *p);
 enum rote_status study_cells(struct rote_study *s);
 void study_cells_free(struct rote_study *s);
 /* The value of dimension d in trial t, as a YAML value. */
-enum rote_status study_trial_value(const struct rote_study *s, const struct study_cell *c, int trial, int d, char out[64]);
+void study_trial_value(const struct rote_study *s, const struct study_cell *c, int trial, int d, char out[64]);
 /* What all runs of a cell have in common, without what is tuned; out is {0}. */
 enum rote_status study_cell_config(const struct rote_study *s, const struct study_cell *c, struct config *out);
 const char *study_level_name(const struct study_factor *f, int level);
@@ -141,8 +142,7 @@ struct study_result {
     const char *state, *error; /* "done", "diverged", "failed" */
     const char *device, *driver, *rote;
     int64_t epochs, peak_bytes;
-    double seconds, training_seconds, instrument_seconds; /* NAN: not known */
-    double joules;                                        /* < 0: not known */
+    double seconds, training_seconds, instrument_seconds, joules; /* NAN: not known */
     const char *figures;    /* lines "epoch,set,head,figure,value" */
 };
 enum rote_status study_db_put(struct rote_study *s, const char *key, const char *assignments,
@@ -158,6 +158,14 @@ enum rote_status study_db_error(struct rote_study *s, const char *doing);
 /* study_halving.c: what each run is to do next, by what is known; selects the trials */
 enum rote_status study_next(struct rote_study *s);
 bool study_unfinished(const struct study_run *r);
+
+/* study_json.c */
+json_t *study_json_real(double v); /* null for what is not finite */
+/* Bytes that are no UTF-8 are shown as '?'. NULL: null. */
+json_t *study_json_text(const char *text);
+json_t *study_json_column(sqlite3_stmt *q, int i);
+/* Appends it and a line break; o NULL (there was no memory to make it) is ROTE_ENOMEM. */
+enum rote_status study_json_write(const json_t *o, size_t flags, struct base_buf *out);
 
 /* study_energy.c: what the machine's processors use, by the kernel's power counters */
 struct study_energy {
@@ -212,6 +220,8 @@ enum rote_status study_warnings_json(struct rote_study *s, json_t *out);
 json_t *study_difference_json(const struct rote_study *s, const struct study_difference *d, bool primary);
 
 /* study_status.c */
+/* Of DATABASE.lock: who holds it does this run. */
+off_t study_lock_byte(const struct study_run *r);
 double study_remaining(struct rote_study *s);
 void study_count(const struct rote_study *s, int *done, int *total);
 

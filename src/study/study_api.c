@@ -1,5 +1,6 @@
 /* Opening a study, and its finished runs as text. */
 #include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -48,42 +49,21 @@ void rote_study_free(rote_study *s)
     base_free(s);
 }
 
-static json_t *column(sqlite3_stmt *q, int i)
-{
-    switch (sqlite3_column_type(q, i)) {
-    case SQLITE_INTEGER:
-        return json_integer(sqlite3_column_int64(q, i));
-    case SQLITE_FLOAT:
-        return json_real(sqlite3_column_double(q, i));
-    case SQLITE_TEXT:
-        return json_string((const char *)sqlite3_column_text(q, i));
-    default:
-        return json_null();
-    }
-}
-
 static enum rote_status export_run(sqlite3_stmt *run, sqlite3_stmt *figure, struct base_buf *out)
 {
-    enum rote_status st = ROTE_OK;
     json_t *o = json_object(), *figures = json_array();
-    char *text = NULL;
     for (int i = 0; i < sqlite3_column_count(run); i++)
-        json_object_set_new(o, sqlite3_column_name(run, i), column(run, i));
+        json_object_set_new(o, sqlite3_column_name(run, i), study_json_column(run, i));
     sqlite3_bind_text(figure, 1, (const char *)sqlite3_column_text(run, 0), -1, SQLITE_TRANSIENT);
     while (sqlite3_step(figure) == SQLITE_ROW) {
         json_t *one = json_array();
         for (int i = 0; i < 5; i++)
-            json_array_append_new(one, column(figure, i));
+            json_array_append_new(one, study_json_column(figure, i));
         json_array_append_new(figures, one);
     }
     sqlite3_reset(figure);
     json_object_set_new(o, "figures", figures);
-    text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(17));
-    if (!text)
-        FAIL(ROTE_ENOMEM, "no memory for the runs' text");
-    TRY(base_buf_printf(out, "%s\n", text));
-out:
-    free(text);
+    enum rote_status st = study_json_write(o, JSON_COMPACT | JSON_REAL_PRECISION(17), out);
     json_decref(o);
     return st;
 }
@@ -103,7 +83,7 @@ enum rote_status rote_study_export(rote_study *s, char **text)
     while ((step = sqlite3_step(run)) == SQLITE_ROW)
         TRY(export_run(run, figure, &out));
     if (step != SQLITE_DONE)
-        FAIL(study_db_error(s, "read"), "%s", rote_error_detail());
+        TRY(study_db_error(s, "read"));
     *text = out.text;
     out.text = NULL;
 out:
@@ -156,9 +136,9 @@ static enum rote_status import_run(rote_study *s, const json_t *o, const char *w
                              .driver = text_of(o, "driver"), .rote = text_of(o, "rote"),
                              .epochs = (int64_t)number_of(o, "epochs", -1),
                              .peak_bytes = (int64_t)number_of(o, "peak_bytes", 0),
-                             .seconds = number_of(o, "seconds", 0), .joules = number_of(o, "joules", -1),
-                             .training_seconds = number_of(o, "training_seconds", 0),
-                             .instrument_seconds = number_of(o, "instrument_seconds", 0)};
+                             .seconds = number_of(o, "seconds", 0), .joules = number_of(o, "joules", NAN),
+                             .training_seconds = number_of(o, "training_seconds", NAN),
+                             .instrument_seconds = number_of(o, "instrument_seconds", NAN)};
     if (!key || strlen(key) != STUDY_KEY - 1 || !assignments || !r.state || r.epochs < 0)
         FAIL(ROTE_EFORMAT, "%s: is not a run as 'rote study export' writes it", where);
     TRY(figures_of(o, where, &figures));

@@ -42,12 +42,13 @@ static enum rote_status count_trials(const struct rote_study *s, struct study_ce
         return ROTE_OK;
     for (int i = 0; i < c->n_tune; i++) {
         if (s->plan.tuning.search == STUDY_SEARCH_GRID && !c->tune[i]->values_count)
-            return base_error(ROTE_ECONFIG, "cell %s: tuning.search is grid, but tune %s has a range; give values", c->id,
-                              c->tune[i]->key);
+            return base_error(ROTE_ECONFIG, "cell %s: tuning.search is grid, but tune %s has a range; give values",
+                              c->id, c->tune[i]->key);
         all *= c->tune[i]->values_count ? c->tune[i]->values_count : INFINITY;
     }
     if (s->plan.tuning.search == STUDY_SEARCH_GRID && all > 10000)
-        return base_error(ROTE_ECONFIG, "cell %s: a grid of %g trials; search random, or give fewer values", c->id, all);
+        return base_error(ROTE_ECONFIG, "cell %s: a grid of %g trials; search random, or give fewer values", c->id,
+                          all);
     c->trials = s->plan.tuning.search == STUDY_SEARCH_GRID || all < s->plan.tuning.trials ? (int)all
                                                                                          : s->plan.tuning.trials;
     return ROTE_OK;
@@ -114,7 +115,8 @@ static enum rote_status make_cells(struct rote_study *s)
         FAIL(ROTE_ECONFIG, "%u factors; there may be 16", p->factors_count);
     for (unsigned f = 0; f < p->factors_count; f++)
         if (!base_mul(all, level_count(&p->factors[f]), &all) || all > 100000)
-            FAIL(ROTE_ECONFIG, "the factors have more than 100000 combinations; use fewer values, or design one_at_a_time");
+            FAIL(ROTE_ECONFIG, "the factors have more than 100000 combinations; use fewer values, or design "
+                               "one_at_a_time");
     if (p->design == STUDY_ONE_AT_A_TIME) {
         TRY(append(s, level));
         for (unsigned f = 0; f < p->factors_count; f++, memset(level, 0, sizeof level))
@@ -134,7 +136,7 @@ out:
     return st;
 }
 
-enum rote_status study_trial_value(const struct rote_study *s, const struct study_cell *c, int trial, int d, char out[64])
+void study_trial_value(const struct rote_study *s, const struct study_cell *c, int trial, int d, char out[64])
 {
     const struct study_tune *t = c->tune[d];
     uint32_t name = 0;
@@ -156,11 +158,10 @@ enum rote_status study_trial_value(const struct rote_study *s, const struct stud
     }
     if (t->values_count) {
         snprintf(out, 64, "%s", t->values[index]);
-        return ROTE_OK;
+        return;
     }
     double v = t->log ? t->low * pow(t->high / t->low, u) : t->low + (t->high - t->low) * u;
     snprintf(out, 64, t->integer ? "%.0f" : "%.6g", t->integer ? round(v) : v);
-    return ROTE_OK;
 }
 
 static enum rote_status set(struct config *c, const char *key, const char *value)
@@ -198,7 +199,7 @@ enum rote_status study_run_make(struct rote_study *s, struct study_run *r)
     int trial = r->trial < 0 && c->trials ? c->selected : r->trial;
     TRY(study_cell_config(s, c, &r->config));
     for (int d = 0; d < c->n_tune; d++) {
-        TRY(study_trial_value(s, c, trial, d, value));
+        study_trial_value(s, c, trial, d, value);
         TRY(set(&r->config, c->tune[d]->key, value));
     }
     r->config.seed = r->seed;
@@ -253,8 +254,8 @@ enum rote_status study_cells(struct rote_study *s)
         FAIL(ROTE_ECONFIG, "tuning.seeds is empty, but there are keys to tune");
     for (int i = 0; i < s->n_runs; i++)
         if (s->run[i].trial >= 0 && !s->run[i].config.data.validation && !strncmp(p->tuning.metric, "validation.", 11))
-            FAIL(ROTE_ECONFIG, "cell %s is tuned by %s: give data.validation in base, the number of training samples to "
-                 "set apart", s->cell[s->run[i].cell].id, p->tuning.metric);
+            FAIL(ROTE_ECONFIG, "cell %s is tuned by %s: give data.validation in base, the number of training samples "
+                 "to set apart", s->cell[s->run[i].cell].id, p->tuning.metric);
     for (unsigned i = 0; i < p->primary_count; i++) {
         const char *side[] = {p->primary[i].of, p->primary[i].against};
         for (int k = 0; k < 2; k++) {

@@ -238,19 +238,15 @@ out:
     return st;
 }
 
-static json_t *real(double v)
-{
-    return isfinite(v) ? json_real(v) : json_null();
-}
-
 json_t *study_difference_json(const struct rote_study *s, const struct study_difference *d, bool primary)
 {
     json_t *o = json_pack("{s:s s:s s:s s:i s:o s:o s:[o o] s:[o o]}", "of", d->of, "against", d->against, "figure",
-                          d->figure, "pairs", d->pairs, "mean", real(d->mean), "p", real(d->p), "t", real(d->t.low),
-                          real(d->t.high), "bca", real(d->bca.low), real(d->bca.high));
+                          d->figure, "pairs", d->pairs, "mean", study_json_real(d->mean), "p", study_json_real(d->p),
+                          "t", study_json_real(d->t.low), study_json_real(d->t.high), "bca",
+                          study_json_real(d->bca.low), study_json_real(d->bca.high));
     if (primary) {
-        json_object_set_new(o, "adjusted", real(d->adjusted));
-        json_object_set_new(o, "benefit", real(d->benefit));
+        json_object_set_new(o, "adjusted", study_json_real(d->adjusted));
+        json_object_set_new(o, "benefit", study_json_real(d->benefit));
         json_object_set_new(o, "verdict", json_string(verdict(s, d)));
     }
     return o;
@@ -261,13 +257,13 @@ static enum rote_status figures_json(struct rote_study *s, const struct study_ru
 {
     enum rote_status st = ROTE_OK;
     sqlite3_stmt *q = NULL;
-    TRY(study_db_prepare(s, "SELECT part || '.' || head || '.' || figure, value FROM figure WHERE key = ? AND epoch = ?",
-                         &q));
+    TRY(study_db_prepare(s, "SELECT part || '.' || head || '.' || figure, value FROM figure "
+                            "WHERE key = ? AND epoch = ?", &q));
     sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 2, r->last);
     while (sqlite3_step(q) == SQLITE_ROW)
         json_object_set_new(out, (const char *)sqlite3_column_text(q, 0),
-                            sqlite3_column_type(q, 1) == SQLITE_NULL ? json_null() : json_real(sqlite3_column_double(q, 1)));
+                            study_json_column(q, 1));
 out:
     sqlite3_finalize(q);
     return st;
@@ -302,7 +298,8 @@ enum rote_status study_warnings_json(struct rote_study *s, json_t *out)
     for (int k = 0; runs >= 2 && k < STUDY_SIGNALS; k++)
         json_array_append_new(out, json_pack("{s:s s:i s:i s:i s:i s:o s:o}", "signal", w[k].signal, "runs", runs,
                                              "turned", w[k].turned, "in_time", w[k].warned, "false",
-                                             w[k].false_warnings, "auroc", real(w[k].auroc), "lead", real(w[k].lead)));
+                                             w[k].false_warnings, "auroc", study_json_real(w[k].auroc), "lead",
+                                             study_json_real(w[k].lead)));
 out:
     return st;
 }
@@ -314,22 +311,17 @@ static enum rote_status as_json(struct rote_study *s, const struct study_differe
     const struct study_plan *p = &s->plan;
     json_t *cells = json_array(), *declared = json_array(), *exploration = json_array(), *warnings = json_array();
     json_t *all = json_pack("{s:s s:o s:f s:I s:i s:o s:o s:o s:o}", "name", p->name, "question",
-                            p->question ? json_string(p->question) : json_null(), "alpha", p->alpha, "seeds",
+                            study_json_text(p->question), "alpha", p->alpha, "seeds",
                             (json_int_t)p->seeds_count, "seeds_needed", rote_seeds_needed(p->primary_count, p->alpha),
                             "cells", cells, "primary", declared, "exploration", exploration, "early_warning", warnings);
-    char *text = NULL;
     TRY(cells_json(s, cells));
     for (unsigned i = 0; i < p->primary_count; i++)
         json_array_append_new(declared, study_difference_json(s, &primary[i], true));
     for (size_t i = 0; i < others; i++)
         json_array_append_new(exploration, study_difference_json(s, &other[i], false));
     TRY(study_warnings_json(s, warnings));
-    text = json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    if (!text)
-        FAIL(ROTE_ENOMEM, "no memory for the comparison");
-    TRY(base_buf_printf(out, "%s\n", text));
+    TRY(study_json_write(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9), out));
 out:
-    free(text);
     json_decref(all);
     return st;
 }

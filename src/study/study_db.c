@@ -61,7 +61,7 @@ static enum rote_status check_format(struct rote_study *s)
     sqlite3_finalize(q);
     q = NULL;
     if (step != SQLITE_ROW && step != SQLITE_DONE)
-        FAIL(study_db_error(s, "read"), "%s", rote_error_detail());
+        TRY(study_db_error(s, "read"));
     if (format != FORMAT)
         FAIL(ROTE_EFORMAT, "%s has format %d; this version of Rote reads %d", s->path, format, FORMAT);
     snprintf(number, sizeof number, "%d", FORMAT);
@@ -104,7 +104,7 @@ enum rote_status study_db_load(struct rote_study *s)
         r->last = step == SQLITE_ROW ? sqlite3_column_int64(q, 2) : 0;
         r->ended = step == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 1), "done") != 0;
         if (step != SQLITE_ROW && step != SQLITE_DONE)
-            FAIL(study_db_error(s, "read"), "%s", rote_error_detail());
+            TRY(study_db_error(s, "read"));
         sqlite3_reset(q);
     }
 out:
@@ -112,9 +112,9 @@ out:
     return st;
 }
 
-static void bind_real(sqlite3_stmt *q, int column, double v, bool known)
+static void bind_real(sqlite3_stmt *q, int column, double v)
 {
-    if (known && isfinite(v))
+    if (isfinite(v))
         sqlite3_bind_double(q, column, v);
     else
         sqlite3_bind_null(q, column);
@@ -132,10 +132,10 @@ static enum rote_status put_run(struct rote_study *s, const char *key, const cha
             sqlite3_bind_text(q, i + 1, text[i], -1, SQLITE_STATIC);
     sqlite3_bind_int64(q, 3, r->epochs);
     sqlite3_bind_int64(q, 9, r->peak_bytes);
-    bind_real(q, 10, r->seconds, true);
-    bind_real(q, 11, r->training_seconds, true);
-    bind_real(q, 12, r->instrument_seconds, true);
-    bind_real(q, 13, r->joules, r->joules >= 0);
+    bind_real(q, 10, r->seconds);
+    bind_real(q, 11, r->training_seconds);
+    bind_real(q, 12, r->instrument_seconds);
+    bind_real(q, 13, r->joules);
     if (sqlite3_step(q) != SQLITE_DONE)
         st = study_db_error(s, "write");
 out:
@@ -158,9 +158,9 @@ static enum rote_status put_figures(struct rote_study *s, const char *key, const
         sqlite3_bind_text(q, 3, part, -1, SQLITE_STATIC);
         sqlite3_bind_text(q, 4, head, -1, SQLITE_STATIC);
         sqlite3_bind_text(q, 5, figure, -1, SQLITE_STATIC);
-        bind_real(q, 6, strtod(value, NULL), true);
+        bind_real(q, 6, strtod(value, NULL));
         if (sqlite3_step(q) != SQLITE_DONE)
-            FAIL(study_db_error(s, "write"), "%s", rote_error_detail());
+            TRY(study_db_error(s, "write"));
         sqlite3_reset(q);
     }
 out:
@@ -182,7 +182,7 @@ enum rote_status study_db_members(struct rote_study *s, const char *key)
         sqlite3_bind_int64(q, 3, r->seed);
         sqlite3_bind_text(q, 4, key, -1, SQLITE_STATIC);
         if (sqlite3_step(q) != SQLITE_DONE)
-            FAIL(study_db_error(s, "write"), "%s", rote_error_detail());
+            TRY(study_db_error(s, "write"));
         sqlite3_reset(q);
     }
 out:
@@ -221,8 +221,8 @@ enum rote_status study_db_figure(struct rote_study *s, const char *key, int64_t 
     *out = NAN;
     if (sscanf(figure, "%31[^.].%95[^.].%63s", part, head, name) != 3)
         FAIL(ROTE_ECONFIG, "'%s' is no figure: PART.HEAD.FIGURE, as test.class.accuracy", figure);
-    TRY(study_db_prepare(s, "SELECT value FROM figure WHERE key = ? AND part = ? AND head = ? AND figure = ? AND epoch = ?",
-                         &q));
+    TRY(study_db_prepare(s, "SELECT value FROM figure WHERE key = ? AND part = ? AND head = ? AND figure = ? "
+                            "AND epoch = ?", &q));
     sqlite3_bind_text(q, 1, key, -1, SQLITE_STATIC);
     sqlite3_bind_text(q, 2, part, -1, SQLITE_STATIC);
     sqlite3_bind_text(q, 3, head, -1, SQLITE_STATIC);

@@ -27,8 +27,11 @@ static bool is_package(const char *folder)
 static void read_zones(struct study_energy *e, bool first)
 {
     glob_t g;
+    char pattern[4096];
+    const char *test = getenv("ROTE_TEST_POWERCAP"); /* tests' own counters */
     int n = 0;
-    if (glob("/sys/class/powercap/*", 0, NULL, &g))
+    snprintf(pattern, sizeof pattern, "%s/*", test ? test : "/sys/class/powercap");
+    if (glob(pattern, 0, NULL, &g))
         return;
     for (size_t i = 0; i < g.gl_pathc && n < (int)COUNT_OF(e->last); i++) {
         double now, range = 0;

@@ -37,8 +37,8 @@ static enum rote_status score(struct rote_study *s, int cell, int trial, int64_t
             continue;
         TRY(study_db_figure(s, r->key, r->last < epoch ? r->last : epoch, s->plan.tuning.metric, &v));
         if (!r->ended && isnan(v))
-            FAIL(ROTE_ECONFIG, "tuning.metric: run %s of cell %s has no figure '%s' after epoch %lld; log.csv names them, "
-                 "and validation figures need data.validation", r->key, s->cell[cell].id, s->plan.tuning.metric,
+            FAIL(ROTE_ECONFIG, "tuning.metric: run %s of cell %s has no figure '%s' after epoch %lld; log.csv names "
+                 "them, and validation figures need data.validation", r->key, s->cell[cell].id, s->plan.tuning.metric,
                  (long long)epoch);
         sum += r->ended || isnan(v) ? -INFINITY : s->plan.tuning.goal == STUDY_MINIMISE ? -v : v;
         n++;

@@ -147,8 +147,8 @@ static enum rote_status check(const char *path, const struct study_plan *p)
                 FAIL(ROTE_ECONFIG, "%s: seed %lld tunes and compares; a comparison on what was tuned for is no "
                      "comparison", path, (long long)p->seeds[k]);
     if (!strncmp(p->tuning.metric, "test.", 5))
-        FAIL(ROTE_ECONFIG, "%s: tuning.metric is '%s'; the test split is not there to choose by: give data.validation in "
-             "base, and validation.class.accuracy", path, p->tuning.metric);
+        FAIL(ROTE_ECONFIG, "%s: tuning.metric is '%s'; the test split is not there to choose by: give data.validation "
+             "in base, and validation.class.accuracy", path, p->tuning.metric);
     if (p->design == STUDY_RANDOM && !p->draws)
         FAIL(ROTE_ECONFIG, "%s: design random needs draws, the number of combinations", path);
     for (unsigned i = 0; i < p->factors_count; i++) {

@@ -31,11 +31,6 @@ static bool take(int fd, short type, off_t byte, bool wait)
     return fcntl(fd, wait ? F_SETLKW : F_SETLK, &lock) == 0;
 }
 
-static off_t byte_of(const struct study_run *r)
-{
-    return (off_t)(strtoull(r->key, NULL, 16) >> 2);
-}
-
 static int tell(const struct work *w, enum rote_study_event event, const struct rote_progress *run, const char *result)
 {
     struct rote_study_progress p = {.event = event, .trial = -1, .run = run, .result = result};
@@ -95,14 +90,13 @@ static void clean_up(struct rote_study *s)
     rmdir(s->folder); /* where it is empty */
 }
 
-static enum rote_status open_run(struct rote_study *s, struct study_run *r, struct rote_device *dev, const char *folder,
+static enum rote_status open_run(const struct study_run *r, struct rote_device *dev, const char *folder,
                                  struct rote_run **out)
 {
     enum rote_status st = ROTE_OK;
     struct config c = {0};
     struct rote_run *t = NULL;
     char *config = NULL;
-    (void)s;
     TRY(base_sprintf(&config, "%s/config.yaml", folder));
     if (base_file_exists(config)) {
         TRY(train_resume(dev, folder, NULL, out));
@@ -179,12 +173,12 @@ static enum rote_status do_run(struct work *w, struct rote_device *dev)
         FAIL(ROTE_EINTERRUPTED, "stopped; all results are in %s", w->s->path);
     double began = base_now();
     study_energy_start(&w->energy);
-    st = open_run(w->s, r, dev, folder, &t);
+    st = open_run(r, dev, folder, &t);
     if (!st)
         st = r->epochs >= r->config.epochs ? train_run(t, &hooks) : train_until(t, r->epochs, &hooks, &more);
     put.seconds = base_now() - began;
     study_energy_count(&w->energy);
-    put.joules = w->energy.zones ? w->energy.joules : -1;
+    put.joules = w->energy.zones ? w->energy.joules : NAN;
     if (!st && !train_report(t, &report)) {
         put.seconds = report.seconds > put.seconds ? report.seconds : put.seconds; /* with what killed processes did */
         put.training_seconds = report.training_seconds;
@@ -232,13 +226,13 @@ static enum rote_status claim(struct rote_study *s, struct study_run **out, int 
     for (int i = 0; i < s->n_runs && !*out; i++) {
         struct study_run *r = &s->run[i];
         *left += !r->assignments || study_unfinished(r);
-        if (!study_unfinished(r) || !take(s->lock, F_WRLCK, byte_of(r), false))
+        if (!study_unfinished(r) || !take(s->lock, F_WRLCK, study_lock_byte(r), false))
             continue;
         TRY(study_db_load(s)); /* it may have been finished since */
         if (study_unfinished(r))
             *out = r;
         else
-            take(s->lock, F_UNLCK, byte_of(r), false);
+            take(s->lock, F_UNLCK, study_lock_byte(r), false);
     }
 out:
     return st;
@@ -282,7 +276,7 @@ enum rote_status rote_study_run(rote_study *s, rote_device *dev, int retry, rote
         w.run = mine;
         st = do_run(&w, dev);
         take(s->machine, F_UNLCK, 0, false);
-        take(s->lock, F_UNLCK, byte_of(mine), false);
+        take(s->lock, F_UNLCK, study_lock_byte(mine), false);
         w.run = NULL;
         TRY(st);
         clean_up(s);

@@ -8,6 +8,11 @@
 
 #include "study/study.h"
 
+off_t study_lock_byte(const struct study_run *r)
+{
+    return (off_t)(strtoull(r->key, NULL, 16) >> 2); /* an off_t has a sign */
+}
+
 static bool finished(const struct study_run *r)
 {
     return r->assignments && (r->ended || r->done >= r->epochs);
@@ -65,7 +70,7 @@ double study_remaining(struct rote_study *s)
 /* The process that does it; 0: none. */
 static pid_t holder(int fd, const struct study_run *r)
 {
-    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)(strtoull(r->key, NULL, 16) >> 2),
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = study_lock_byte(r),
                          .l_len = 1};
     if (fd < 0 || !r->assignments || fcntl(fd, F_GETLK, &lock) || lock.l_type == F_UNLCK)
         return 0;
@@ -126,8 +131,8 @@ static enum rote_status as_text(struct rote_study *s, const struct tally *t, str
         bar[i] = i * total < 30 * done ? '#' : '.';
     bar[30] = 0;
     duration(study_remaining(s) / (running > 1 ? running : 1), left);
-    TRY(base_buf_printf(out, "%s: [%s] %d of %d runs, %d running, left %s%s\n\n", s->plan.name, bar, done, total, running,
-                        left, running > 1 ? " with as many processes" : ""));
+    TRY(base_buf_printf(out, "%s: [%s] %d of %d runs, %d running, left %s%s\n\n", s->plan.name, bar, done, total,
+                        running, left, running > 1 ? " with as many processes" : ""));
     TRY(base_buf_printf(out, "%-*s  %9s  %9s  %7s  %8s  %6s  %s\n", width, "cell", "runs", "tuning", "running",
                         "diverged", "failed", "tuned to"));
     for (int c = 0; c < s->n_cells; c++) {
@@ -136,7 +141,7 @@ static enum rote_status as_text(struct rote_study *s, const struct tally *t, str
                             t[c].trials_done, t[c].trials, t[c].running, t[c].diverged, t[c].failed));
         for (int d = 0; cell->trials && cell->selected >= 0 && d < cell->n_tune; d++) {
             char value[64];
-            TRY(study_trial_value(s, cell, cell->selected, d, value));
+            study_trial_value(s, cell, cell->selected, d, value);
             TRY(base_buf_printf(out, " %s=%s", cell->tune[d]->key, value));
         }
         TRY(base_buf_printf(out, "\n"));
@@ -158,10 +163,7 @@ static enum rote_status as_json(struct rote_study *s, const struct tally *t, str
                                                t[c].diverged, "failed", t[c].failed));
     json_t *all = json_pack("{s:s s:i s:i s:o s:o}", "name", s->plan.name, "done", done, "runs", total,
                             "seconds_left", left < 0 ? json_null() : json_real(left), "cells", cells);
-    char *text = all ? json_dumps(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9)) : NULL;
-    enum rote_status st = text ? base_buf_printf(out, "%s\n", text)
-                               : base_error(ROTE_ENOMEM, "no memory for the study's state");
-    free(text);
+    enum rote_status st = study_json_write(all, JSON_INDENT(2) | JSON_REAL_PRECISION(9), out);
     json_decref(all);
     return st;
 }

@@ -1,5 +1,5 @@
-/* Whether a rise of random-label accuracy warns of overfitting, as a hypothesis that is tested on a study's runs, beside
- * simpler signals that cost nothing.
+/* Whether a rise of random-label accuracy warns of overfitting, as a hypothesis that is tested on a study's runs,
+ * beside simpler signals that cost nothing.
  *
  * A run turns at the epoch of its least validation loss, if that is not its last. A signal should be high from there
  * on and low before, and throughout runs that do not turn: AUROC over all epochs of all runs. It warns at the first
@@ -21,7 +21,8 @@ struct series {
     int epochs, turn; /* turn: epoch counted from 0, or epochs where it does not turn */
 };
 
-static enum rote_status figure(struct rote_study *s, const struct study_run *r, int epoch, const char *name, double *out)
+static enum rote_status figure(struct rote_study *s, const struct study_run *r, int epoch, const char *name,
+                               double *out)
 {
     return study_db_figure(s, r->key, epoch + 1, name, out);
 }
@@ -32,8 +33,8 @@ static enum rote_status random_head(struct rote_study *s, const struct study_run
     enum rote_status st = ROTE_OK;
     sqlite3_stmt *q = NULL;
     name[0] = 0;
-    TRY(study_db_prepare(s, "SELECT min(head) FROM figure WHERE key = ? AND part = 'clean' AND figure = 'chance_corrected'",
-                         &q));
+    TRY(study_db_prepare(s, "SELECT min(head) FROM figure WHERE key = ? AND part = 'clean' "
+                            "AND figure = 'chance_corrected'", &q));
     sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
     if (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0))
         snprintf(name, 160, "clean.%s.chance_corrected", (const char *)sqlite3_column_text(q, 0));

@@ -12,12 +12,11 @@ enum rote_status config_to_yaml(const struct config *c, struct base_buf *out)
     return schema_write(&config_schema, &whole, out);
 }
 
-/* Whether `text` holds this piece between separators or at its ends. */
-static bool holds(const char *text, const char *piece, size_t len, char separator)
+/* Whether an entry "{a: b, c: d}" has this pair. */
+static bool holds(const char *text, const char *piece, size_t len)
 {
     for (const char *at = text; (at = strchr(at, piece[0])); at++)
-        if (!strncmp(at, piece, len) && (at == text || at[-1] == separator || at[-1] == ' ' || at[-1] == '{') &&
-            (!at[len] || at[len] == separator || at[len] == '}' || at[len] == '\n'))
+        if (!strncmp(at, piece, len) && at > text && strchr(" {", at[-1]) && at[len] && strchr(",}", at[len]))
             return true;
     return false;
 }
@@ -32,7 +31,7 @@ static enum rote_status add_entry(struct base_buf *out, const char *line, size_t
     while (p < end) {
         const char *comma = strstr(p, ", ");
         size_t n = comma && comma < end ? (size_t)(comma - p) : (size_t)(end - p);
-        if (!holds(standard, p, n, ',')) {
+        if (!holds(standard, p, n)) {
             TRY(base_buf_printf(out, "%s%.*s", first ? "" : ", ", (int)n, p));
             first = false;
         }

@@ -110,8 +110,8 @@ enum rote_status train_hint(struct rote_run *t)
                                .rise = excess_at(t, epoch, i) - excess_at(t, epoch - WINDOW, i), .epochs = WINDOW,
                                .loss = loss_at(t, epoch), .best_loss = loss_at(t, best), .best_epoch = best + 1};
         base_warn("epoch %lld: the network memorises more, and gets no better: random-label accuracy of head %s is "
-                  "%.2f points above %s, %.2f more than %d epochs ago; the validation loss is %.4f, its least was %.4f in "
-                  "epoch %lld", (long long)epoch + 1, h.head, 100 * h.excess, t->control.m ? "the control's" : "chance",
+                  "%.2f points above %s, %.2f more than %d epochs ago; the validation loss is %.4f, its least was %.4f "
+                  "in epoch %lld", (long long)epoch + 1, h.head, 100 * h.excess, t->control.m ? "the control's" : "chance",
                   100 * h.rise, WINDOW, h.loss, h.best_loss, (long long)h.best_epoch);
         if (t->log)
             TRY(runlog_hint(t, &h));

@@ -2,6 +2,7 @@
 database holds what an undisturbed one holds, time and energy aside; nothing runs twice; the comparison says what SciPy
 says of the same numbers; what is wrong in a plan is told."""
 import json
+import os
 import random
 import shutil
 import signal
@@ -210,6 +211,32 @@ def kept(folder):
     check(("canaries", "auroc") in rows and ("test", "ece") in rows, f"{rows}")
 
 
+def energy(folder):
+    """Counters of one package, which wrap; a part of it and the same one told again do not count."""
+    zones = folder / "zones"
+    for name in ("control:0", "control:0:0", "control-mmio:0"):
+        (zones / name).mkdir(parents=True)
+        (zones / name / "max_energy_range_uj").write_text("1000000000\n")
+        (zones / name / "energy_uj").write_text("999000000\n")
+    path = plan(folder, "g", PLAN.replace("seeds: [1, 2]", "seeds: [1]").replace("  - name: decay", "  - name: other")
+                .replace("    tune:\n    - {key: optimizer.decay, low: 1e-4, high: 1e-1, log: true}\n", "")
+                .replace("{of: noise=0.3/regulariser=decay, ", "{of: noise=0.3/regulariser=other, "))
+    run = subprocess.Popen([ROTE, "study", "run", path, "--quiet"],
+                           env={**os.environ, "ROTE_TEST_POWERCAP": str(zones)})
+    used = 0
+    while run.poll() is None:
+        used += 0.05
+        for name in ("control:0", "control:0:0", "control-mmio:0"):
+            new = zones / name / "new"
+            new.write_text(f"{int(999000000 + used * 1e6) % 1000000000}\n")
+            new.rename(zones / name / "energy_uj")
+        time.sleep(0.05)
+    db = sqlite3.connect(folder / "g.db")
+    joules = [j for (j,) in db.execute("SELECT joules FROM run")]
+    check(run.returncode == 0 and len(joules) == 2 and all(j and j > 0 for j in joules) and sum(joules) <= used + 0.1,
+          f"{joules} of {used} J")
+
+
 def diverging(folder):
     """A loss that is no number is a result; the study goes on."""
     text = PLAN.replace("{name: none}", "{name: none, set: [lr.base=1e25]}")
@@ -220,4 +247,4 @@ def diverging(folder):
     check(told["done"] == told["runs"] and told["cells"][0]["diverged"] == 2, f"{told}")
 
 
-main(undisturbed, killed, shared, carried, compared, warned, wrong, kept, diverging)
+main(undisturbed, killed, shared, carried, compared, warned, wrong, kept, energy, diverging)
