@@ -23,6 +23,9 @@ ROTE_API enum rote_status rote_config_new(rote_config **out);
 ROTE_API void rote_config_free(rote_config *c);
 /* A YAML file over what c has. ROTE_ECONFIG names file, line, key and the nearest key. */
 ROTE_API enum rote_status rote_config_load(rote_config *c, const char *path);
+/* In place of what c has: the configuration of the run in `folder`, to train heads on its finished network. `init` is
+ * the folder, `frozen` is true, heads' lambda is 0, early_stop none, ema 0. ROTE_ENOTFOUND: no run's folder. */
+ROTE_API enum rote_status rote_config_probe(rote_config *c, const char *folder);
 /* "optimizer.momentum=0.95", "heads[0].lambda=10", "heads=[]". */
 ROTE_API enum rote_status rote_config_set(rote_config *c, const char *assignment);
 /* The key `device` alone: a selector is no YAML. *selector is the caller's (rote_free), or

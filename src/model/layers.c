@@ -105,6 +105,11 @@ out:
     return st;
 }
 
+static bool in_training(const struct build *b)
+{
+    return b->p->training && !b->m->settled;
+}
+
 /* in[1], unless -1, is added before the relu. */
 static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int *out)
 {
@@ -120,7 +125,7 @@ static enum rote_status batchnorm(struct build *b, const struct layer_in *l, int
     for (int i = 0; i < 4; i++)
         TRY(add_vector(b, l, part[i].name, channels, 0, part[i].value, part[i].state, &in[i + 1]));
     snprintf(op, sizeof op, "batchnorm%s_%s", !l->relu ? "" : l->in[1] >= 0 ? "_add_relu" : "_relu",
-             b->p->training ? "fwd" : "eval");
+             in_training(b) ? "fwd" : "eval");
     TRY(graph_add(b->g, l->layer->name, op, in, out, "eps=%.17g momentum=%.17g",
                   spec_attr_float(l->layer, "eps", 1e-5), spec_attr_float(l->layer, "momentum", 0.1)));
 out:
@@ -150,7 +155,7 @@ static enum rote_status pool(struct build *b, const struct layer_in *l, int *out
 static enum rote_status dropout(struct build *b, const struct layer_in *l, int *out)
 {
     double p = spec_attr_float(l->layer, "p", 0.5);
-    if (!b->p->training || p == 0) {
+    if (!in_training(b) || p == 0) {
         *out = l->in[0];
         return ROTE_OK;
     }

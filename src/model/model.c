@@ -32,7 +32,7 @@ out:
 
 static bool sends(const struct model_head *h)
 {
-    return h->kind == HEAD_CLASS || (h->lambda != 0 && h->loss != LOSS_NONE);
+    return !h->probe && (h->kind == HEAD_CLASS || (h->lambda != 0 && h->loss != LOSS_NONE));
 }
 
 static struct model_group *group_for(struct model *m, const struct model_head *h)

@@ -26,6 +26,7 @@ struct model_head {
     enum model_loss loss;  /* of random heads: the regulariser */
     double lambda;         /* 0: a probe, sends no gradient to the features */
     double smoothing;
+    bool probe;            /* sends no gradient to the features, whatever its kind and lambda */
     bool scheduled;        /* lambda is multiplied by the runtime attribute lambda_scale */
     bool redraw;           /* new random labels every epoch: must stay at chance */
     uint64_t seed;
@@ -80,7 +81,8 @@ struct model {
     struct rote_device *dev;
     struct spec *spec; /* owned */
     int channels, height, width, classes;
-    bool frozen;       /* only heads are trained */
+    bool frozen;       /* only heads are trained, all of them probes */
+    bool settled;      /* of a frozen one: its layers are those of an evaluation in training too */
     int n_labels;      /* heads whose labels are given, for so many training samples */
     int64_t labelled;
     struct model_head head[MODEL_MAX_HEADS];

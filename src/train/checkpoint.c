@@ -27,13 +27,15 @@ struct part {
 static int list_parts(struct rote_run *t, struct part part[12])
 {
     struct train_net *n = &t->net, *c = &t->control;
+    bool frozen = n->m->frozen;
+    uint64_t first = frozen ? n->m->trunk_bytes : 0;
     int k = 0;
     part[k++] = (struct part){"", n, n->m->params, 0, false, false};
     if (n->m->states)
         part[k++] = (struct part){"", n, n->m->states, 0, false, true};
-    part[k++] = (struct part){"optimizer.m1/", n, n->m1, 0, false, false};
+    part[k++] = (struct part){"optimizer.m1/", n, n->m1, first, frozen, false};
     if (n->m2)
-        part[k++] = (struct part){"optimizer.m2/", n, n->m2, 0, false, false};
+        part[k++] = (struct part){"optimizer.m2/", n, n->m2, first, frozen, false};
     if (n->ema)
         part[k++] = (struct part){"ema/", n, n->ema, 0, false, false};
     if (!c->m)
@@ -423,7 +425,7 @@ enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs
     TRY(check_config(t, f, path));
     TRY(load_values(t, f, path, false));
     TRY(find(f, path, "ledger", ST_F32, 2, dim, &ledger));
-    TRY(train_start(t));
+    TRY(train_prepare(t));
     TRY(load_values(t, f, path, true));
     TRY(rt_write(t->ledger, 0, ledger->data, ledger->bytes));
     TRY(load_sums(&t->net, f, path, "net"));

@@ -188,6 +188,21 @@ out:
     return st;
 }
 
+static enum rote_status validate_frozen(const struct config *c)
+{
+    for (unsigned i = 0; i < c->heads_count && c->frozen; i++)
+        if (c->heads[i].lambda != 0)
+            return head_error(c, i, base_error(ROTE_ECONFIG, "heads[%u] (%s): the network is frozen, and lambda %g has "
+                                               "nothing to push; set it to 0, or frozen: false", i, c->heads[i].name,
+                                               c->heads[i].lambda));
+    if (c->frozen && c->early_stop == CONFIG_STOP_RLA)
+        return base_error(ROTE_ECONFIG, "early_stop rla is for a network that is trained; set early_stop: patience, or "
+                                        "frozen: false");
+    if (c->frozen && c->ema > 0)
+        return base_error(ROTE_ECONFIG, "ema is of a network that is trained; set ema: 0, or frozen: false");
+    return ROTE_OK;
+}
+
 static enum rote_status validate_lr(const struct config *c)
 {
     const struct config_lr *lr = &c->lr;
@@ -254,6 +269,7 @@ enum rote_status config_validate(const struct config *c)
     TRY(validate_data(c));
     TRY(validate_lr(c));
     TRY(validate_heads(c));
+    TRY(validate_frozen(c));
     TRY(validate_stop(c));
 out:
     return st;

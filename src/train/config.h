@@ -128,6 +128,8 @@ struct config {
     struct config_head *heads;
     unsigned heads_count;
     double ema; /* decay; 0: none */
+    char *init; /* a checkpoint, or a run's folder, whose values the network begins with; NULL: initial ones */
+    bool frozen; /* only the heads are trained */
     int checkpoint_every, log_every; /* steps */
     int rla_subset;
     enum config_test test; /* when the test split is evaluated */

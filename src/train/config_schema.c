@@ -120,6 +120,8 @@ const struct cyaml_schema_field config_fields[] = {
     REAL(config, dropout),
     CYAML_FIELD_SEQUENCE("heads", OPT | CYAML_FLAG_POINTER, struct config, heads, &head_entry, 0, CYAML_UNLIMITED),
     REAL(config, ema),
+    TEXT(config, init),
+    BOOL(config, frozen),
     INT(config, checkpoint_every),
     INT(config, log_every),
     INT(config, rla_subset),

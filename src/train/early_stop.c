@@ -102,7 +102,7 @@ enum rote_status train_hint(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
     int64_t epoch = train_history_rows(t) - 1;
-    for (int i = 0; i < t->net.m->n_heads && epoch >= WINDOW; i++) {
+    for (int i = 0; i < t->net.m->n_heads && epoch >= WINDOW && !t->cfg.frozen; i++) {
         if (!rises(t, epoch, i) || rises(t, epoch - 1, i))
             continue;
         int64_t best = best_of(t, epoch + 1);

@@ -38,6 +38,31 @@ enum rote_status rote_config_load(rote_config *c, const char *path)
     return c && path ? config_load(&c->c, path) : base_null_argument("rote_config_load");
 }
 
+enum rote_status rote_config_probe(rote_config *c, const char *folder)
+{
+    enum rote_status st = ROTE_OK;
+    struct config n = {0};
+    if (!c || !folder)
+        return base_null_argument("rote_config_probe");
+    TRY(train_folder_config(folder, &n));
+    base_free(n.init);
+    n.init = NULL;
+    base_free(n.out);
+    n.out = NULL;
+    TRY(base_strdup(&n.init, folder));
+    n.frozen = true;
+    n.ema = 0;
+    n.early_stop = CONFIG_STOP_NONE;
+    for (unsigned i = 0; i < n.heads_count; i++)
+        n.heads[i].lambda = 0;
+    config_free(&c->c);
+    c->c = n;
+    n = (struct config){0};
+out:
+    config_free(&n);
+    return st;
+}
+
 enum rote_status rote_config_set(rote_config *c, const char *assignment)
 {
     return c && assignment ? config_set(&c->c, assignment) : base_null_argument("rote_config_set");

@@ -72,6 +72,8 @@ enum rote_status train_create_folder(struct rote_run *t, const char *folder)
 {
     enum rote_status st = ROTE_OK;
     char *config = NULL;
+    if (t->cfg.init)
+        TRY(train_start(t)); /* what cannot begin leaves no folder */
     if (!folder)
         folder = t->cfg.out;
     if (folder)

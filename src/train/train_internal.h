@@ -86,6 +86,8 @@ struct rote_run {
 enum rote_status train_plan(struct rote_run *t, bool probes);
 struct model_plan_options train_plan_options(const struct rote_run *t, bool control); /* of a training step */
 
+enum rote_status train_prepare(struct rote_run *t); /* allocates, uploads, and sets initial values */
+
 /* head_labels.c */
 /* Reads the files of heads that have labels of their own, in the order of cfg.heads; `given`: training samples before
  * data.subset. Sets the n of those that have none. */
@@ -181,6 +183,10 @@ enum rote_status checkpoint_load(struct rote_run *t, const char *path, bool logs
 /* "checkpoint-00000300.safetensors" of the folder's file `latest`. */
 bool checkpoint_any(const char *folder);
 enum rote_status checkpoint_latest(const char *folder, char **path);
+
+/* checkpoint_init.c: the network's values, and those of heads with the same names and shapes, from a checkpoint or the
+ * newest of a run's folder; the moving averages where it has them. */
+enum rote_status checkpoint_init(struct rote_run *t, const char *path);
 
 /* runlog.c: log.jsonl, log.csv, the event file */
 struct runlog_offsets {

@@ -86,7 +86,7 @@ static void make_head(const struct rote_run *t, const struct config_head *h, str
     *out = (struct model_head){.kind = own ? HEAD_CLASS : h->per_class ? HEAD_RANDOM_PER_CLASS : HEAD_RANDOM,
                                .n = config_head_labels(h, t->data->classes), .loss = own ? LOSS_OWN : losses[h->loss],
                                .lambda = h->lambda, .smoothing = own ? t->cfg.label_smoothing : 0,
-                               .scheduled = h->schedule == CONFIG_LAMBDA_GANIN, .redraw = h->redraw,
+                               .probe = t->cfg.frozen, .scheduled = h->schedule == CONFIG_LAMBDA_GANIN, .redraw = h->redraw,
                                .seed = (uint64_t)config_head_seed(&t->cfg, h)};
     snprintf(out->name, sizeof out->name, "%s", h->name);
     snprintf(out->at, sizeof out->at, "%s", h->at);
@@ -125,6 +125,7 @@ static enum rote_status make_models(struct rote_run *t, bool probes)
     st = model_new(t->dev, s, d->channels, d->height, d->width, d->classes, heads, n, &t->net.m);
     s = NULL;
     TRY(st);
+    t->net.m->frozen = t->net.m->settled = t->cfg.frozen;
     t->net.m->n_labels = t->n_labels;
     t->net.m->labelled = d->train.count;
     if (t->cfg.control.enabled && n_random) {
@@ -283,17 +284,27 @@ out:
     return st;
 }
 
-enum rote_status train_start(struct rote_run *t)
+enum rote_status train_prepare(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
-    if (t->net.m->params)
-        return ROTE_OK;
     uint64_t seed = (uint64_t)config_seed(&t->cfg, t->cfg.seeds.init);
     TRY(train_allocate(t));
     TRY(train_upload(t));
     TRY(model_init(t->net.m, seed));
     if (t->control.m)
         TRY(model_init(t->control.m, seed));
+out:
+    return st;
+}
+
+enum rote_status train_start(struct rote_run *t)
+{
+    enum rote_status st = ROTE_OK;
+    if (t->net.m->params)
+        return ROTE_OK;
+    TRY(train_prepare(t));
+    if (t->cfg.init)
+        TRY(checkpoint_init(t, t->cfg.init));
     if (t->net.ema)
         TRY(rt_copy(t->net.ema, 0, t->net.m->params, 0, t->net.m->param_bytes));
 out:

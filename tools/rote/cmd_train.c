@@ -11,7 +11,8 @@
 
 static const char usage[] =
     "usage: rote train [CONFIG.yaml] [flags]\n"
-    "       rote train --resume RUN [flags]\n\n"
+    "       rote train --resume RUN [flags]\n"
+    "       rote train --probe RUN [flags]\n\n"
     "Trains a network with its heads and writes a run folder: config.yaml, log.jsonl,\n"
     "log.csv, TensorBoard events, checkpoints, ledger.npy, summary.json. Without a\n"
     "configuration: cnn on Fashion-MNIST with one class head and one random head.\n\n"
@@ -22,6 +23,7 @@ static const char usage[] =
     "  --device D         index, part of the name, cpu or gpu (see rote devices)\n"
     "  --out DIR          the run folder; default a new one under runs/\n"
     "  --resume RUN       goes on from the folder's newest checkpoint\n"
+    "  --probe RUN        a new run: trains heads on that run's finished network, which stays as it is\n"
     "  --checkpoint FILE  with --resume: from this one\n"
     "  --trace FILE       writes a Perfetto trace of every kernel, and prints a table\n"
     "  --json             prints the summary as JSON\n"
@@ -31,14 +33,14 @@ static const char usage[] =
     "interrupted, 2 usage, 3 device lost.\n";
 
 struct arguments {
-    const char *config, *device, *memory, *canaries, *out, *resume, *checkpoint, *trace;
+    const char *config, *device, *memory, *canaries, *out, *resume, *checkpoint, *trace, *probe;
     int json, quiet, n_set;
     const char *set[256];
 };
 
 static const struct option options[] = {
     {"set", 1, 0, 's'},    {"memory", 1, 0, 'm'},     {"device", 1, 0, 'd'}, {"out", 1, 0, 'o'},
-    {"canaries", 1, 0, 'k'},
+    {"canaries", 1, 0, 'k'}, {"probe", 1, 0, 'p'},
     {"resume", 1, 0, 'r'}, {"checkpoint", 1, 0, 'c'}, {"trace", 1, 0, 't'},  {"json", 0, 0, 'j'},
     {"quiet", 0, 0, 'q'},  {"help", 0, 0, 'h'},       {0}};
 
@@ -50,7 +52,7 @@ static int parse(int argc, char **argv, struct arguments *a)
     while ((c = getopt_long(argc, argv, ":", options, NULL)) != -1) {
         const char **text = c == 'd' ? &a->device : c == 'm' ? &a->memory : c == 'k' ? &a->canaries
                           : c == 'o' ? &a->out : c == 'r' ? &a->resume : c == 'c' ? &a->checkpoint
-                          : c == 't' ? &a->trace : NULL;
+                          : c == 't' ? &a->trace : c == 'p' ? &a->probe : NULL;
         if (text)
             *text = optarg;
         else if (c == 's' && a->n_set < 256)
@@ -70,8 +72,10 @@ static int parse(int argc, char **argv, struct arguments *a)
         a->config = argv[optind++];
     if (optind < argc)
         return cli_usage("train", "unexpected argument '%s'", argv[optind]);
-    if (a->resume && (a->config || a->n_set || a->out || a->memory || a->canaries))
+    if (a->resume && (a->config || a->n_set || a->out || a->memory || a->canaries || a->probe))
         return cli_usage("train", "--resume goes on with the run's own configuration and folder");
+    if (a->probe && a->config)
+        return cli_usage("train", "--probe takes the run's own configuration; change it with --set");
     if (a->checkpoint && !a->resume)
         return cli_usage("train", "--checkpoint needs --resume RUN");
     return -1;
@@ -155,6 +159,8 @@ int cmd_train(int argc, char **argv)
     if (code >= 0)
         return code;
     enum rote_status st = a.resume ? rote_run_folder_device(a.resume, &yaml_device) : rote_config_new(&config);
+    if (!st && a.probe)
+        st = rote_config_probe(config, a.probe);
     if (!st && a.config)
         st = rote_config_load(config, a.config);
     for (int i = 0; !st && i < a.n_set; i++)
