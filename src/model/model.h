@@ -114,6 +114,8 @@ int model_find_value(const struct model *m, const char *name); /* -1: none */
 enum rote_status model_read_value(struct model *m, int value, struct rt_mem *buffer, uint64_t first, float *floats);
 enum rote_status model_write_value(struct model *m, int value, struct rt_mem *buffer, uint64_t first,
                                    const float *floats);
+/* Of the trained parameters that are not heads'; padding is zero. */
+enum rote_status model_weight_norm(struct model *m, double *out);
 int64_t model_trained(const struct model *m); /* number of trained values */
 /* The 64-bit key of a head's labels: its seed mixed with its name. */
 uint64_t model_head_key(const struct model_head *h);

@@ -1,4 +1,5 @@
 /* Values: between a parameter's device order and the logical one; initial values. */
+#include <math.h>
 #include <string.h>
 
 #include "common/philox.clh"
@@ -118,5 +119,21 @@ enum rote_status model_init(struct model *m, uint64_t seed)
     }
 out:
     base_free(floats);
+    return st;
+}
+
+enum rote_status model_weight_norm(struct model *m, double *out)
+{
+    enum rote_status st = ROTE_OK;
+    float *w = NULL;
+    double sum = 0;
+    size_t n = (size_t)m->trunk_bytes / sizeof *w;
+    TRY(base_alloc(&w, n, sizeof *w));
+    TRY(rt_read(m->params, 0, w, m->trunk_bytes));
+    for (size_t i = 0; i < n; i++)
+        sum += (double)w[i] * w[i];
+    *out = sqrt(sum);
+out:
+    base_free(w);
     return st;
 }

@@ -179,10 +179,10 @@ void study_energy_start(struct study_energy *e);
 void study_energy_count(struct study_energy *e);
 
 /* study_warning.c */
-#define STUDY_SIGNALS 4
+#define STUDY_SIGNALS 5
 struct study_warning {
     const char *signal;
-    int runs, turned;           /* whose validation loss has its least value before their last epoch */
+    int runs, turned;           /* that have the signal; whose validation loss has its least value before their last epoch */
     int warned, false_warnings; /* at the turn or before, of those that turn; of the others */
     double auroc, lead;         /* lead: median of those that warned at all, in epochs; NAN: not known */
 };

@@ -204,9 +204,12 @@ static enum rote_status print_warnings(struct rote_study *s, struct base_buf *ou
     TRY(base_buf_printf(out, "\nEarly warning: does a signal rise before validation loss does? %d of %d runs turn.\n"
                         "  %-16s  %6s  %11s  %8s  %5s\n", w[0].turned, runs, "signal", "AUROC", "median lead",
                         "in time", "false"));
-    for (int k = 0; k < STUDY_SIGNALS; k++)
+    for (int k = 0; k < STUDY_SIGNALS; k++) {
+        if (!w[k].runs)
+            continue;
         TRY(base_buf_printf(out, "  %-16s  %6.3f  %+11.1f  %4d/%-3d  %2d/%-2d\n", w[k].signal, w[k].auroc, w[k].lead,
-                            w[k].warned, w[k].turned, w[k].false_warnings, runs - w[k].turned));
+                            w[k].warned, w[k].turned, w[k].false_warnings, w[k].runs - w[k].turned));
+    }
 out:
     return st;
 }

@@ -30,7 +30,7 @@ static enum rote_status read_log(const char *folder, int64_t epochs, const struc
             !strcmp(part, "train") || !strcmp(part, "control_train"))
             continue;
         *last = epoch;
-        if (!is_kept(plan, figure))
+        if (strcmp(part, "network") && !is_kept(plan, figure))
             continue;
         TRY(base_buf_printf(out, "%.*s\n", (int)strcspn(comma + 1, "\n"), comma + 1));
     }

@@ -14,10 +14,11 @@
 
 #define LEVEL 0.95
 
-static const char *const names[STUDY_SIGNALS] = {"excess_rla", "loss_gap", "accuracy_gap", "cumulative_loss"};
+static const char *const names[STUDY_SIGNALS] = {"excess_rla", "loss_gap", "accuracy_gap", "cumulative_loss",
+                                                  "weight_norm"};
 
 struct series {
-    double *x[STUDY_SIGNALS];
+    double *x[STUDY_SIGNALS]; /* NULL: the run does not have it */
     int epochs, turn; /* turn: epoch counted from 0, or epochs where it does not turn */
 };
 
@@ -27,20 +28,16 @@ static enum rote_status figure(struct rote_study *s, const struct study_run *r, 
     return study_db_figure(s, r->key, epoch + 1, name, out);
 }
 
-/* The first head of the run that has a chance-corrected accuracy on clean training samples. */
-static enum rote_status random_head(struct rote_study *s, const struct study_run *r, char name[160])
+/* The first random head whose labels stay; "": there is none. */
+static void random_head(const struct study_run *r, char name[160])
 {
-    enum rote_status st = ROTE_OK;
-    sqlite3_stmt *q = NULL;
+    const struct config *c = &r->config;
+    unsigned i = 0;
+    while (i < c->heads_count && (c->heads[i].kind != CONFIG_HEAD_RANDOM || c->heads[i].redraw))
+        i++;
     name[0] = 0;
-    TRY(study_db_prepare(s, "SELECT min(head) FROM figure WHERE key = ? AND part = 'clean' "
-                            "AND figure = 'chance_corrected'", &q));
-    sqlite3_bind_text(q, 1, r->key, -1, SQLITE_STATIC);
-    if (sqlite3_step(q) == SQLITE_ROW && sqlite3_column_text(q, 0))
-        snprintf(name, 160, "clean.%s.chance_corrected", (const char *)sqlite3_column_text(q, 0));
-out:
-    sqlite3_finalize(q);
-    return st;
+    if (i < c->heads_count)
+        snprintf(name, 160, "clean.%s.chance_corrected", c->heads[i].name);
 }
 
 static void series_clear(struct series *y)
@@ -55,22 +52,28 @@ static enum rote_status read_series(struct rote_study *s, const struct study_run
     enum rote_status st = ROTE_OK;
     char head[160];
     double least = INFINITY, sum = 0;
-    TRY(random_head(s, r, head));
-    *whole = *head && r->last > 1;
+    random_head(r, head);
+    *whole = *head && r->last > 1; /* heads are what this is about, the losses say when a run turns */
     for (int k = 0; k < STUDY_SIGNALS && *whole; k++)
         TRY(base_alloc(&y->x[k], (size_t)r->last, sizeof(double)));
     for (int e = 0; e < r->last && *whole; e++) {
-        double loss, accuracy, rla, training, hits;
+        double loss, accuracy, rla, training, hits, norm;
         TRY(figure(s, r, e, "validation.class.loss", &loss));
         TRY(figure(s, r, e, "validation.class.accuracy", &accuracy));
         TRY(figure(s, r, e, head, &rla));
         TRY(figure(s, r, e, "stream.class.loss", &training));
         TRY(figure(s, r, e, "stream.class.accuracy", &hits));
+        TRY(figure(s, r, e, "network.all.weight_norm", &norm));
         sum += training;
-        const double x[STUDY_SIGNALS] = {rla, loss - training, hits - accuracy, sum};
+        const double x[STUDY_SIGNALS] = {rla, loss - training, hits - accuracy, sum, norm};
+        *whole = isfinite(rla) && isfinite(loss);
         for (int k = 0; k < STUDY_SIGNALS; k++) {
-            y->x[k][e] = x[k];
-            *whole = *whole && isfinite(x[k]);
+            if (y->x[k] && isfinite(x[k])) {
+                y->x[k][e] = x[k];
+                continue;
+            }
+            base_free(y->x[k]);
+            y->x[k] = NULL;
         }
         if (loss < least) {
             least = loss;
@@ -95,7 +98,7 @@ static double threshold(const struct series *y, int n, int but, int signal, doub
 {
     size_t count = 0;
     for (int i = 0; i < n; i++)
-        for (int e = 0; e < y[i].turn && e < y[i].epochs && i != but; e++)
+        for (int e = 0; y[i].x[signal] && e < y[i].turn && e < y[i].epochs && i != but; e++)
             room[count++] = y[i].x[signal][e];
     if (!count)
         return INFINITY;
@@ -108,8 +111,11 @@ static enum rote_status judge(const struct series *y, int n, int signal, double 
 {
     enum rote_status st = ROTE_OK;
     size_t count = 0, turned = 0, n_leads = 0;
-    *out = (struct study_warning){.signal = names[signal], .runs = n, .auroc = NAN, .lead = NAN};
+    *out = (struct study_warning){.signal = names[signal], .auroc = NAN, .lead = NAN};
     for (int i = 0; i < n; i++) {
+        if (!y[i].x[signal])
+            continue;
+        out->runs++;
         double most = threshold(y, n, i, signal, room);
         int first = 0;
         while (first < y[i].epochs && y[i].x[signal][first] <= most)
@@ -127,7 +133,7 @@ static enum rote_status judge(const struct series *y, int n, int signal, double 
         out->lead = n_leads % 2 ? lead[n_leads / 2] : 0.5 * (lead[n_leads / 2 - 1] + lead[n_leads / 2]);
     }
     for (int i = 0; i < n; i++)
-        for (int e = 0; e < y[i].epochs; e++) {
+        for (int e = 0; y[i].x[signal] && e < y[i].epochs; e++) {
             room[count] = y[i].x[signal][e];
             positive[count++] = e >= y[i].turn;
         }

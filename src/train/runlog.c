@@ -155,6 +155,9 @@ enum rote_status runlog_epoch(struct rote_run *t)
 {
     enum rote_status st = ROTE_OK;
     json_t *line = new_line(t, "epoch");
+    double norm;
+    TRY(model_weight_norm(t->net.m, &norm));
+    TRY(figure(t, line, "network", "all", "weight_norm", norm));
     TRY(set_of(t, line, "stream", &t->net, t->net.stream));
     TRY(set_of(t, line, "clean", &t->net, t->net.clean_figures));
     TRY(set_of(t, line, "validation", &t->net, t->net.validation_figures));

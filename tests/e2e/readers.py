@@ -41,6 +41,10 @@ def arrays(folder):
     check(tensors["linear.weight"].shape == (128, 64 * 7 * 7), "linear.weight is not [out, in]")
     check(tensors["heads.b.weight"].shape == (10, 3, 32), "a per-class head is not [classes, n, features]")
     check(tensors["heads.odd.bias"].shape == (3,), "a tensor of an odd number of values")
+    network = [x for name, x in tensors.items() if name.startswith(("conv", "linear"))]
+    norm = math.sqrt(sum((x.astype(float) ** 2).sum() for x in network))
+    line = json.loads((folder / "run/log.jsonl").read_text().splitlines()[-1])
+    check(len(network) == 6 and math.isclose(line["weight_norm"], norm, rel_tol=1e-8), f"{line['weight_norm']}, not {norm}")
     ledger = numpy.load(folder / "run/ledger.npy")
     check(ledger.shape == (256, 11) and ledger.dtype == numpy.float32, "the ledger's shape")
     check(numpy.array_equal(ledger, tensors["ledger"]), "ledger.npy and the checkpoint's ledger differ")

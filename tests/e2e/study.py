@@ -160,7 +160,9 @@ def warned(folder):
             "excess_rla": series("clean", "random", "chance_corrected"),
             "loss_gap": [a - b for a, b in zip(loss, stream)],
             "accuracy_gap": [a - 0.5 for a in series("stream", "class", "accuracy")],
-            "cumulative_loss": [sum(stream[:e + 1]) for e in range(4)]}))
+            "cumulative_loss": [sum(stream[:e + 1]) for e in range(4)],
+            "weight_norm": series("network", "all", "weight_norm")}))
+    check(all(len(x["weight_norm"]) == 4 for _, x in runs), f"weight norms: {runs[0]}")
     db.commit()
     db.close()
     told = json.loads(rote("study", "compare", folder / "w.yaml", "--json")[0])["early_warning"]

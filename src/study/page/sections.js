@@ -76,12 +76,13 @@ function shifted() {
 function warnings() {
   if (!R.early_warning.length)
     return null;
-  const first = R.early_warning[0], steady = first.runs - first.turned;
+  const first = R.early_warning[0], signals = R.early_warning.filter(w => w.runs);
   const words = {
     excess_rla: "excess RLA",
     loss_gap: "validation loss \u2212 training loss",
     accuracy_gap: "training \u2212 validation accuracy",
-    cumulative_loss: "training loss, summed up"
+    cumulative_loss: "training loss, summed up",
+    weight_norm: "norm of the weights"
   };
   return section("warning", "Early warning",
       h("p", {}, "Does a signal rise before the validation loss does? In ", one(first.turned), " of ", one(first.runs),
@@ -91,10 +92,10 @@ function warnings() {
               "Lead: epochs from the warning to the turn, median; below 0 it came too late. False: "
                   + "warnings in runs that do not turn. Exploration."),
       table(["signal", "AUROC", "median lead, epochs", "in time", "false"],
-          R.early_warning.map(
+          signals.map(
               w => [words[w.signal] || w.signal, span(w.auroc, known(w.auroc) ? w.auroc.toFixed(3) : ""),
                   span(w.lead, known(w.lead) ? signed(w.lead, w.lead.toFixed(1)) : ""),
-                  [one(w.in_time), " of ", one(w.turned)], [one(w.false), " of ", one(steady)]])),
+                  [one(w.in_time), " of ", one(w.turned)], [one(w.false), " of ", one(w.runs - w.turned)]])),
       keys(R.cells.flatMap(c => c.runs)));
 }
 
