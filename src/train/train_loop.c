@@ -69,9 +69,8 @@ static enum rote_status log_step(struct rote_run *t)
     for (int i = 0; i < t->net.m->n_heads; i++)
         if (!isfinite(t->net.sums[i * MODEL_STATS]))
             FAIL(ROTE_ENUMERIC,
-                 "head %s: the loss is not a finite number at step %lld; lower lr.base (now %g) or a head's lambda%s%s",
-                 t->net.m->head[i].name, (long long)t->step, t->cfg.lr.base,
-                 t->folder ? "; the last checkpoint is in " : "", t->folder ? t->folder : "");
+                 "head %s: the loss is not a finite number at step %lld; lower lr.base (now %g) or a head's lambda",
+                 t->net.m->head[i].name, (long long)t->step, t->cfg.lr.base);
     if (t->log)
         TRY(runlog_step(t));
     memset(t->net.sums, 0, sizeof t->net.sums);

@@ -115,21 +115,29 @@ function differences() {
 function lambdas() {
   const groups = new Map();
   withRuns.filter(c => known(c.lambda)).forEach(c => groups.set(c.group, [...(groups.get(c.group) || []), c]));
-  const drawn = [...groups.values()]
-                    .filter(g => new Set(g.map(c => c.lambda)).size > 1)
-                    .map(g => g.sort((a, b) => a.lambda - b.lambda));
+  const lossOf = c => [...new Set(c.heads.filter(x => x.lambda).map(x => x.loss))].join(" and ");
+  const drawn = [];
+  groups.forEach(all => {
+    const losses = [...new Set(all.filter(c => c.lambda).map(lossOf))];
+    losses.forEach(loss => {
+      const cells = all.filter(c => !c.lambda || lossOf(c) === loss).sort((a, b) => a.lambda - b.lambda);
+      if (new Set(cells.map(c => c.lambda)).size > 1)
+        drawn.push({cells, loss: losses.length > 1 ? loss : ""});
+    });
+  });
   if (!drawn.length) {
     if (!R.folder)
       missing.push("\u03bb against accuracy and memorisation: no cells differ in \u03bb alone");
     return null;
   }
-  const levels = [...new Set(drawn.flat().map(c => c.lambda))].sort((a, b) => a - b), labels = levels.map(short3);
-  const name = g =>
-      levelsOf(g[0], varying.filter(f => new Set(g.map(c => c.levels[f])).size === 1)) || "all else equal";
+  const compared = drawn.flatMap(g => g.cells);
+  const levels = [...new Set(compared.map(c => c.lambda))].sort((a, b) => a - b), labels = levels.map(short3);
+  const same = g => varying.filter(f => new Set(g.cells.map(c => c.levels[f])).size === 1);
+  const name = g => [levelsOf(g.cells[0], same(g)), g.loss].filter(Boolean).join(", ") || "all else equal";
   const series = (figures) => drawn
                                   .flatMap(g => figures.map(([f, word]) => ({
                                     name: [drawn.length > 1 || !word ? name(g) : "", word].filter(Boolean).join(", "),
-                                    cells: g,
+                                    cells: g.cells,
                                     figure: f
                                   })))
                                   .filter(s => s.cells.some(c => c.figures[s.figure]))
@@ -156,13 +164,13 @@ function lambdas() {
     return fig;
   }
   const accuracy = series([["test." + mainHead + ".accuracy", ""]]);
-  const rla = series(headsOf(drawn.flat()).map(x => ["clean." + x.name + ".chance_corrected", headName(x)]));
+  const rla = series(headsOf(compared).map(x => ["clean." + x.name + ".chance_corrected", headName(x)]));
   return section("lambda", "\u03bb against accuracy and memorisation",
       h("p", {},
           "Means over runs; whiskers reach from the least to the " +
               "most of them. What a regulariser is for is to lower the right figure without lowering the left one."),
       h("div", {class: "grid"}, chart("test accuracy", accuracy), rla.length ? chart("excess RLA", rla) : null),
-      keys(drawn.flat().flatMap(c => c.runs)));
+      keys(compared.flatMap(c => c.runs)));
 }
 
 /* --- curves ----------------------------------------------------------------------------- */

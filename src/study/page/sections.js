@@ -227,11 +227,14 @@ function card() {
 }
 
 function runs() {
+  const on = r => [r.device, r.driver].filter(Boolean).join(", ") || "\u2013";
+  const devices = new Set(R.runs.map(on)), several = devices.size > 1;
   const use = u => short(R.cells[u.cell]) + (u.trial >= 0 ? ", trial " + u.trial : "") + ", seed " + u.seed;
   return section("runs", "Runs",
       h("p", {}, "Every number above comes from these. A key is the hash of the configuration below it. ",
-          R.folder ? "" : [h("code", {}, "rote study export"), " writes the same runs as text."]),
-      table(["key", "what", "state", "epochs", "time", "energy", "device"], R.runs.map(r => ({
+          R.folder ? "" : [h("code", {}, "rote study export"), " writes the same runs as text."],
+          several ? "" : [" Device of all: ", [...devices][0], "."]),
+      table(["key", "what", "state", "epochs", "time", "energy", ...(several ? ["device"] : [])], R.runs.map(r => ({
         id: "run-" + r.key,
         cells: [
           h("code", {}, r.key),
@@ -240,7 +243,7 @@ function runs() {
                   h("code", {}, r.assignments.trim().split("\n").map(a => [a, h("br")]))),
               r.error ? h("div", {}, r.error) : ""),
           r.state, r.last + " of " + r.of + (r.last < r.epochs && r.state === "done" ? ", stopped by itself" : ""),
-          time(r.seconds), energy(r.joules), [r.device, r.driver].filter(Boolean).join(", ") || "\u2013"
+          time(r.seconds), energy(r.joules), ...(several ? [on(r)] : [])
         ]
       })),
           2));
