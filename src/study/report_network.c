@@ -62,10 +62,10 @@ enum rote_status report_heads(const struct config *c, json_t *out)
         if (s)
             TRY(reached(s, depth, &count, &all));
         bool random = h->kind == CONFIG_HEAD_RANDOM;
-        json_array_append_new(out, json_pack("{s:o s:b s:o s:i s:i s:f s:s s:s s:b s:i s:i}", "name",
-                                             study_json_text(h->name), "random", random, "at",
+        json_array_append_new(out, json_pack("{s:o s:b s:b s:o s:i s:i s:f s:s s:s s:b s:i s:i}", "name",
+                                             study_json_text(h->name), "random", random, "given", h->labels != NULL, "at",
                                              study_json_text(at), "depth", depth, "n",
-                                             h->n ? h->n : random ? 10 : 0, "lambda", h->lambda, "loss",
+                                             h->n ? h->n : random && !h->labels ? 10 : 0, "lambda", h->lambda, "loss",
                                              losses[h->loss], "schedule", schedules[h->schedule], "per_class",
                                              h->per_class, "reaches", count, "layers", all));
     }

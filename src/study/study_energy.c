@@ -24,7 +24,16 @@ static bool is_package(const char *folder)
     return colon && !strchr(colon + 1, ':') && !strstr(name, "mmio");
 }
 
-static void read_zones(struct study_energy *e, bool first)
+/* Adds what a counter has done since it was last read; `range`: where it wraps to 0. */
+static void count(struct study_energy *e, int counter, double now, double range, bool first)
+{
+    double last = e->last[counter];
+    if (!first)
+        e->joules += 1e-6 * (now - last + (now < last ? range : 0));
+    e->last[counter] = now;
+}
+
+static int read_packages(struct study_energy *e, bool first)
 {
     glob_t g;
     char pattern[4096];
@@ -32,32 +41,39 @@ static void read_zones(struct study_energy *e, bool first)
     int n = 0;
     snprintf(pattern, sizeof pattern, "%s/*", test ? test : "/sys/class/powercap");
     if (glob(pattern, 0, NULL, &g))
-        return;
-    for (size_t i = 0; i < g.gl_pathc && n < (int)COUNT_OF(e->last); i++) {
+        return 0;
+    for (size_t i = 0; i < g.gl_pathc && n < STUDY_COUNTERS; i++) {
         double now, range = 0;
         if (!is_package(g.gl_pathv[i]) || !read_number(g.gl_pathv[i], "energy_uj", &now))
             continue;
         if (!first && now < e->last[n])
             read_number(g.gl_pathv[i], "max_energy_range_uj", &range);
-        if (!first)
-            e->joules += 1e-6 * (now - e->last[n] + range);
-        e->last[n++] = now;
+        count(e, n++, now, range, first);
     }
     globfree(&g);
-    e->zones = n;
+    return n;
+}
+
+static void read_counters(struct study_energy *e, bool first)
+{
+    double gpu[STUDY_COUNTERS];
+    int packages = read_packages(e, first), gpus = study_energy_gpus(gpu, STUDY_COUNTERS - packages);
+    for (int i = 0; i < gpus; i++)
+        count(e, packages + i, gpu[i], 0, first);
+    e->counters = packages + gpus;
 }
 
 void study_energy_start(struct study_energy *e)
 {
     *e = (struct study_energy){.counted = base_now()};
-    read_zones(e, true);
+    read_counters(e, true);
 }
 
 void study_energy_count(struct study_energy *e)
 {
     double now = base_now();
-    if (!e->zones || now - e->counted < 1)
+    if (!e->counters || now - e->counted < 1)
         return;
     e->counted = now;
-    read_zones(e, false);
+    read_counters(e, false);
 }

@@ -178,7 +178,7 @@ static enum rote_status do_run(struct work *w, struct rote_device *dev)
         st = r->epochs >= r->config.epochs ? train_run(t, &hooks) : train_until(t, r->epochs, &hooks, &more);
     put.seconds = base_now() - began;
     study_energy_count(&w->energy);
-    put.joules = w->energy.zones ? w->energy.joules : NAN;
+    put.joules = w->energy.counters ? w->energy.joules : NAN;
     if (!st && !train_report(t, &report)) {
         put.seconds = report.seconds > put.seconds ? report.seconds : put.seconds; /* with what killed processes did */
         put.training_seconds = report.training_seconds;

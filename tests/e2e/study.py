@@ -239,6 +239,20 @@ def energy(folder):
           f"{joules} of {used} J")
 
 
+def energy_of_gpus(folder):
+    """A management library with two GPUs, one of which has no counter; the other uses 50 W."""
+    library = folder / "library"
+    library.mkdir()
+    shutil.copy(os.environ["NVML"], library / "libnvidia-ml.so.1")
+    path = plan(folder, "h", PLAN.replace("seeds: [1, 2]", "seeds: [1]"))
+    before = time.time()
+    subprocess.run([ROTE, "study", "run", path, "--quiet"], check=True, timeout=600, env={
+        **os.environ, "LD_LIBRARY_PATH": str(library), "ROTE_TEST_POWERCAP": str(library)})
+    seconds = time.time() - before
+    joules, counted = sqlite3.connect(folder / "h.db").execute("SELECT sum(joules), sum(seconds) FROM run").fetchone()
+    check(0 < joules <= 50 * seconds and joules > 25 * counted, f"{joules} J in {seconds} s, {counted} of them counted")
+
+
 def diverging(folder):
     """A loss that is no number is a result; the study goes on."""
     text = PLAN.replace("{name: none}", "{name: none, set: [lr.base=1e25]}")
@@ -249,4 +263,4 @@ def diverging(folder):
     check(told["done"] == told["runs"] and told["cells"][0]["diverged"] == 2, f"{told}")
 
 
-main(undisturbed, killed, shared, carried, compared, warned, wrong, kept, energy, diverging)
+main(undisturbed, killed, shared, carried, compared, warned, wrong, kept, energy, energy_of_gpus, diverging)

@@ -84,7 +84,8 @@ function headsOf(cells) { /* random heads by name, the shallowest first */
   cells.forEach(c => c.heads.forEach(x => x.random && !heads.has(x.name) && heads.set(x.name, x)));
   return [...heads.values()].sort((a, b) => a.depth - b.depth);
 }
-const headName = x => x.name + " at " + x.at + (x.per_class ? ", per class" : "") + ", n\u00a0=\u00a0" + x.n;
+const headName = x => x.name + " at " + x.at + (x.per_class ? ", per class" : "") + (x.given ? ", labels given" : "")
+    + (x.n ? ", n\u00a0=\u00a0" + x.n : "");
 function figureName(figure) {
   const [part, head] = figure.split("."), what = figure.slice(part.length + head.length + 2);
   const of = classHeads.length > 1 || !classHeads.includes(head) ? " (" + head + ")" : "";

@@ -105,7 +105,7 @@ function cost() {
   withRuns.filter(c => c.cost.timed_epochs).forEach(c => {
     const heads = headsOf([c]),
           name = heads.length ? count(heads.length, "random head") + ", n = "
-            + [...new Set(heads.map(x => x.n))].join(", ") + (heads.some(x => x.lambda) ? ", \u03bb > 0" : "") :
+            + [...new Set(heads.map(x => x.n || "given"))].join(", ") + (heads.some(x => x.lambda) ? ", \u03bb > 0" : "") :
                                 "no random head";
     groups.set(name + c.network, [...(groups.get(name + c.network) || []), {...c, label: name}]);
   });

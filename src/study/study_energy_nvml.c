@@ -1,0 +1,50 @@
+/* Energy of GPUs by the counters of NVML (a management library; nvmlDeviceGetTotalEnergyConsumption: millijoules
+ * since the driver was loaded), which is looked for at run time. Other drivers have no such counter that this knows of. */
+#include <dlfcn.h>
+#include <string.h>
+
+#include "study/study.h"
+
+static struct {
+    bool looked_for;
+    int devices;
+    int (*handle)(unsigned index, void **device);
+    int (*energy)(void *device, unsigned long long *millijoules);
+} nvml;
+
+/* Through memcpy, since C has no conversion from an object's pointer to a function's. */
+static bool find(void *library, const char *name, void *function)
+{
+    void *address = dlsym(library, name);
+    memcpy(function, &address, sizeof address);
+    return address != NULL;
+}
+
+/* Once, for the process's life; nothing is told of where there is none. */
+static void look_for(void)
+{
+    int (*init)(void), (*count)(unsigned *);
+    unsigned n = 0;
+    nvml.looked_for = true;
+    void *library = dlopen("libnvidia-ml.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        return;
+    if (find(library, "nvmlInit_v2", &init) && find(library, "nvmlDeviceGetCount_v2", &count) &&
+        find(library, "nvmlDeviceGetHandleByIndex_v2", &nvml.handle) &&
+        find(library, "nvmlDeviceGetTotalEnergyConsumption", &nvml.energy) && !init() && !count(&n))
+        nvml.devices = (int)n;
+}
+
+int study_energy_gpus(double *microjoules, int room)
+{
+    int n = 0;
+    if (!nvml.looked_for)
+        look_for();
+    for (int i = 0; i < nvml.devices && n < room; i++) {
+        void *device;
+        unsigned long long millijoules;
+        if (!nvml.handle((unsigned)i, &device) && !nvml.energy(device, &millijoules))
+            microjoules[n++] = 1e3 * (double)millijoules;
+    }
+    return n;
+}
