@@ -33,7 +33,8 @@ function memorisation() {
     const f = w => figureOf(c, w.replace("*", x.name)), show = w => meanAndDeviation(f(w), w);
     return [
       h("span", {}, cellName(c), ": ", headName(x)), keys(c.runs, "" + c.runs.length), one(x.lambda),
-      show("clean.*.accuracy"), x.n ? percent(1 / x.n) : "\u2013", show("clean.*.chance_corrected"), show("test.*.accuracy"),
+      show("clean.*.accuracy"), x.n ? percent(1 / x.n) : "\u2013", show("clean.*.chance_corrected"),
+      show("test.*.accuracy"),
       show("control.*.accuracy")
     ];
   }));
@@ -230,7 +231,8 @@ function layerMap() {
         h("div", {class: "map"}, heads.map(x => {
           const means = rowsOf(c, x).map(r => r[2]);
           return [
-            h("div", {class: "label"}, h("b", {}, x.at), " ", x.name + (x.n ? ", n\u00a0=\u00a0" + x.n : "")), strip(means, most),
+            h("div", {class: "label"}, h("b", {}, x.at), " ", x.name + (x.n ? ", n\u00a0=\u00a0" + x.n : "")),
+            strip(means, most),
             h("div", {class: "n"}, value(means[means.length - 1], "accuracy"))
           ];
         }),
