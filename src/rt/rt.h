@@ -102,6 +102,7 @@ bool rt_collecting(const struct rote_device *dev);
 enum rt_need { RT_HAVE, RT_MISSING, RT_CLAIMED };
 enum rt_need rt_kernel_need(const struct rt_kernel *k);
 void rt_kernel_claim(struct rt_kernel *k);
+size_t rt_kernel_length(const struct rt_kernel *k); /* characters of its program's source, blanks apart */
 bool rt_has_builder(const struct rote_device *dev);
 /* Calls whose programs are missing, for the device's builder (include/rote/programs.h). */
 void rt_tell_builder(struct rote_device *dev, const char *const *calls, size_t first, size_t count);

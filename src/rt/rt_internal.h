@@ -10,6 +10,7 @@
 struct rt_program {
     char key[65]; /* SHA-256 of source and options */
     char source[RT_HASH]; /* of the source alone */
+    size_t length;        /* characters of the source, blanks apart */
     bool missing;         /* was asked for while the device collected, and is not in the disk cache */
     bool claimed;         /* by a call that will build it */
     cl_program program;

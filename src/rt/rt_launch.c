@@ -70,6 +70,11 @@ enum rt_need rt_kernel_need(const struct rt_kernel *k)
     return !k->program->missing ? RT_HAVE : k->program->claimed ? RT_CLAIMED : RT_MISSING;
 }
 
+size_t rt_kernel_length(const struct rt_kernel *k)
+{
+    return k->program->length;
+}
+
 void rt_kernel_claim(struct rt_kernel *k)
 {
     k->program->claimed = true;

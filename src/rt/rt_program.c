@@ -288,6 +288,8 @@ enum rote_status rt_program_get(struct rote_device *dev, const char *file, const
         memcpy(p->key, key, sizeof key);
         hash_of(source.text, source.len, hash);
         memcpy(p->source, hash, RT_HASH - 1);
+        for (const char *c = source.text; *c; c++)
+            p->length += *c != ' ' && *c != '\n';
         *out = p;
         p->next = dev->programs;
         dev->programs = p;
