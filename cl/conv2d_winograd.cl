@@ -131,31 +131,41 @@ static inline void multiply_rows(global float *m, global const float *a, const l
         multiply_tail(m + (long)r * KT, a + r * a_row, a_row, b, ahead, C, add);
 }
 
-/* A' M A of one row's panel, M's planes apart, to out at samples of tile (p0, q0). */
+/* A' M A of one row's panel, M's planes apart, to out at samples of tile (p0, q0); `stream`: past the caches, and
+ * `left` is a multiple of VEC. */
 static inline void transform_output(global const float *M, const long plane, global float *out, const int p0,
-                                    const int q0, const int P, const int Q, const long pixel, const int left)
+                                    const int q0, const int P, const int Q, const long pixel, const int left,
+                                    const int stream)
 {
     const int p_end = P - p0 < TILE ? P - p0 : TILE, q_end = Q - q0 < TILE ? Q - q0 : TILE;
     global float *to = out + ((long)p0 * Q + q0) * pixel;
-    for (int v = 0; v < NV * VEC && v < left; v += VEC) {
+    vecf y[TILE * TILE][NV];
+    for (int v = 0; v < NV && v * VEC < left; v++) {
         vecf t[TILE * SIDE];
         UNROLL for (int j = 0; j < SIDE; j++) {
             vecf d[SIDE];
             UNROLL for (int i = 0; i < SIDE; i++)
-                d[i] = VLOAD(M + (SIDE * i + j) * plane + v);
+                d[i] = VLOAD(M + (SIDE * i + j) * plane + v * VEC);
             OUTPUT_TRANSFORM(COLUMN_OUT, VECTOR_IN)
         }
-        for (int i = 0; i < p_end; i++) {
-            vecf y[TILE];
+        UNROLL for (int i = 0; i < TILE; i++) {
 #define S(j) t[SIDE * i + (j)]
-#define T(j) y[j]
+#define T(j) y[TILE * i + (j)][v]
             OUTPUT_TRANSFORM(T, S)
 #undef S
 #undef T
-            for (int j = 0; j < q_end; j++)
-                vec_store(y[j], to + ((long)i * Q + j) * pixel + v, left - v);
         }
     }
+    for (int i = 0; i < p_end; i++)
+        for (int j = 0; j < q_end; j++)
+            for (int v = 0; v < NV && v * VEC < left; v++) {
+                const vecf value = y[TILE * i + j][v];
+                global float *at = to + ((long)i * Q + j) * pixel + v * VEC;
+                if (stream)
+                    VSTREAM(value, at);
+                else
+                    vec_store(value, at, left - v * VEC);
+            }
 }
 
 /* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels of all groups. */
@@ -194,7 +204,7 @@ SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
                                      const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
                                      const int W, const int C, const int P, const int Q, const int K, const int groups,
-                                     const int off_h, const int off_w, const int shares)
+                                     const int off_h, const int off_w, const int stream, const int shares)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -230,9 +240,10 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
             for (int r = 0; r < rows; r++)
                 transform_output(M + (long)r * KT, M_plane,
                                  out + (at.n0 + r) * out_row + (long)at.g * K + panel * KT, at.tile / tiles_q * TILE,
-                                 at.tile % tiles_q * TILE, P, Q, N * out_row, K - panel * KT);
+                                 at.tile % tiles_q * TILE, P, Q, N * out_row, K - panel * KT, stream);
         }
     }
+    STREAM_END();
 }
 
 /* V of all rows, row = tile * N + n; V_rows of them have room. */
@@ -264,7 +275,7 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
                                             global float *restrict out, const ulong v_at, const ulong scratch_at,
                                             const long V_rows, const int RB, const int CB, const int N, const int C,
                                             const int P, const int Q, const int K,
-                                            const int transposed, const int shares)
+                                            const int transposed, const int stream, const int shares)
 {
     const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -288,7 +299,8 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
         for (int r = 0; r < count; r++) {
             const int n = (int)((first + r) % N), tile = (int)((first + r) / N);
             transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * TILE,
-                             tile % tiles_q * TILE, P, Q, (long)N * K, K - panel * KT);
+                             tile % tiles_q * TILE, P, Q, (long)N * K, K - panel * KT, stream);
         }
     }
+    STREAM_END();
 }

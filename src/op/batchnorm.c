@@ -125,7 +125,7 @@ static enum rote_status prepare(struct op_inst *inst, const char *const *kernels
     enum rote_status st = ROTE_OK;
     char options[64];
     struct blocking b = blocking_of(inst);
-    snprintf(options, sizeof options, "-DVEC=%d -DCV=%d%s", b.vec, b.cv, op_prefetch_option(inst));
+    snprintf(options, sizeof options, "-DVEC=%d -DCV=%d%s", b.vec, b.cv, op_cache_option(inst));
     for (int i = 0; kernels[i]; i++)
         TRY(rt_kernel_new(inst->dev, "batchnorm", kernels[i], options, &inst->kernel[i]));
     if (kernels[1])

@@ -80,7 +80,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
         l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, 8);
     else
         l.tile = conv2d_tile_of(inst, g->K, (int)pt);
-    strcat(l.tile.options, op_prefetch_option(inst));
+    strcat(l.tile.options, op_cache_option(inst));
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
     int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
     int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer;

@@ -33,7 +33,7 @@ int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geo
 void conv2d_winograd_options(const struct op_inst *inst, struct conv2d_tile *tile, int64_t side)
 {
     size_t at = strlen(tile->options);
-    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d%s", (int)side, op_prefetch_option(inst));
+    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d%s", (int)side, op_cache_option(inst));
 }
 
 /* Of `all` rows in even blocks of at most `most` and an even number. */
@@ -125,6 +125,11 @@ out:
     return st;
 }
 
+static int streams(const struct op_inst *inst, const struct conv2d_geometry *g, const struct layout *l)
+{
+    return op_streams(inst, 4 * g->P * g->Q * g->N * g->K * g->groups, g->K, (int)l->vec);
+}
+
 static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p,
                                  const struct layout *l, int off_h, int off_w)
 {
@@ -134,9 +139,9 @@ static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geome
     TRY(rt_run(inst->kernel[1], 1, &l->items, &one, "mmllliiiiiiiii", inst->in[p.in], inst->workspace, (uint64_t)0,
                zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->tiles,
                (int)l->tiles_q, off_h, off_w, (int)l->items));
-    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiii", inst->in[p.filter], inst->workspace,
+    TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiiii", inst->in[p.filter], inst->workspace,
                inst->out[0], (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
-               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed,
+               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, streams(inst, g, l),
                (int)l->items));
 out:
     return st;
@@ -155,9 +160,9 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     size_t one = 1, group[2] = {1, 1};
     TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
                (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, (int)channels));
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
                (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
-               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w,
+               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w, streams(inst, g, &l),
                (int)l.items));
 out:
     return st;

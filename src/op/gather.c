@@ -81,7 +81,7 @@ static enum rote_status prepare(struct op_inst *inst)
     snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
     snprintf(options, sizeof options, "-DVEC=%d -DSAMPLES=%d -DCHANNELS=%lld%s", op_vec(inst, INT32_MAX),
              samples_of(inst), (long long)inst->call.out[0].dim[3],
-             op_prefetch_option(inst));
+             op_cache_option(inst));
     return rt_kernel_new(inst->dev, "gather", name, options, &inst->kernel[0]);
 }
 

@@ -60,10 +60,17 @@ void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16])
     snprintf(out, 16, "-DVEC=%d", op_vec(inst, channels));
 }
 
-const char *op_prefetch_option(const struct op_inst *inst)
+const char *op_cache_option(const struct op_inst *inst)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
-    return f->long_items && f->prefetches ? " -DPREFETCH_LINES" : "";
+    return f->long_items && f->cache_hints ? " -DCACHE_HINTS" : "";
+}
+
+#define STREAM_BYTES (4 << 20)
+
+bool op_streams(const struct op_inst *inst, int64_t bytes, int64_t row, int vec)
+{
+    return *op_cache_option(inst) && (inst->streams || bytes >= STREAM_BYTES) && row % vec == 0;
 }
 
 static void release_kernels(struct op_inst *inst)
