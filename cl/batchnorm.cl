@@ -125,7 +125,8 @@ VECTOR_KERNEL void batchnorm_merge(global const float *restrict partial, global 
 VECTOR_KERNEL void batchnorm_apply(global const float *x, global const float *restrict gamma,
                                    global const float *restrict beta, global const float *restrict mean,
                                    global const float *restrict rstd, global const float *r, global float *y,
-                                   const ulong rows, const int C, const int span, const int block, const int mode)
+                                   const ulong rows, const int C, const int span, const int block, const int mode,
+                                   const int stream)
 {
     ROWS
     CHANNELS {
@@ -138,7 +139,8 @@ VECTOR_KERNEL void batchnorm_apply(global const float *x, global const float *re
                 ASK_AHEAD(r, first, row, end)
             EACH {
                 const ulong at = row * C + c + v * VEC;
-                vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+                vec_put(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT,
+                        stream);
             }
         }
     }
@@ -148,7 +150,7 @@ VECTOR_KERNEL void batchnorm_eval__plain(global const float *x, global const flo
                                          global const float *restrict beta, global const float *restrict mean,
                                          global const float *restrict var, global const float *r,
                                          global float *y, const ulong rows, const int C, const int span,
-                                         const int block, const int mode, const float eps)
+                                         const int block, const int mode, const int stream, const float eps)
 {
     ROWS
     CHANNELS {
@@ -161,7 +163,8 @@ VECTOR_KERNEL void batchnorm_eval__plain(global const float *x, global const flo
                 ASK_AHEAD(r, first, row, end)
             EACH {
                 const ulong at = row * C + c + v * VEC;
-                vec_store(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT);
+                vec_put(finish(fma(vec_load(x + at, LEFT) - m[v], scale[v], b[v]), r, at, LEFT, mode), y + at, LEFT,
+                        stream);
             }
         }
     }
@@ -222,7 +225,8 @@ VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float
                                        global const float *restrict mean, global const float *restrict rstd,
                                        global const float *dy, global const float *restrict dgamma,
                                        global const float *restrict dbeta, global float *dx, global float *dr,
-                                       const ulong rows, const int C, const int span, const int block, const int mode)
+                                       const ulong rows, const int C, const int span, const int block, const int mode,
+                                   const int stream)
 {
     ROWS
     const float share = 1.0f / (float)rows;
@@ -243,8 +247,8 @@ VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float
                 const vecf xm = vec_load(x + at, LEFT) - m[v];
                 const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
                 if (mode == ADD_RELU)
-                    vec_store(d, dr + at, LEFT);
-                vec_store(scale[v] * (d - sum[v] - xm * s[v] * product[v]), dx + at, LEFT);
+                    vec_put(d, dr + at, LEFT, stream);
+                vec_put(scale[v] * (d - sum[v] - xm * s[v] * product[v]), dx + at, LEFT, stream);
             }
         }
     }

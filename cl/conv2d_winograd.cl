@@ -158,14 +158,8 @@ static inline void transform_output(global const float *M, const long plane, glo
     }
     for (int i = 0; i < p_end; i++)
         for (int j = 0; j < q_end; j++)
-            for (int v = 0; v < NV && v * VEC < left; v++) {
-                const vecf value = y[TILE * i + j][v];
-                global float *at = to + ((long)i * Q + j) * pixel + v * VEC;
-                if (stream)
-                    VSTREAM(value, at);
-                else
-                    vec_store(value, at, left - v * VEC);
-            }
+            for (int v = 0; v < NV && v * VEC < left; v++)
+                vec_put(y[TILE * i + j][v], to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
 }
 
 /* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels of all groups. */
@@ -243,7 +237,6 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
                                  at.tile % tiles_q * TILE, P, Q, N * out_row, K - panel * KT, stream);
         }
     }
-    STREAM_END();
 }
 
 /* V of all rows, row = tile * N + n; V_rows of them have room. */
@@ -302,5 +295,4 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
                              tile % tiles_q * TILE, P, Q, (long)N * K, K - panel * KT, stream);
         }
     }
-    STREAM_END();
 }

@@ -114,7 +114,7 @@ static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, globa
 
 static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
                               const float *scale, const int columns, const int samples, const int N,
-                              const int ahead)
+                              const int ahead, const int stream)
 {
     for (int j = 0; j < samples; j += VEC)
         for (int i = 0; i < columns; i += VEC) {
@@ -127,7 +127,7 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
             }
             vec_transpose(m);
             for (int v = 0; v < VEC && i + v < columns; v++)
-                vec_store(m[v], x + (ulong)(i + v) * N + j, samples - j);
+                vec_put(m[v], x + (ulong)(i + v) * N + j, samples - j, stream);
         }
 }
 #else
@@ -162,13 +162,16 @@ static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, globa
 
 static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
                               const float *scale, const int columns, const int samples, const int N,
-                              const int ahead)
+                              const int ahead, const int stream)
 {
     for (int i = 0; i < columns; i++) {
         global float *to = x + (ulong)i * N * CHANNELS;
-        for (int k = 0; k < samples * CHANNELS; k++) /* the compiler makes vectors of it */
-            to[k] = VALUE(part[i][k], mean[k], scale[k]);
-        for (int k = 0; k < ahead; k += 16) /* stores to lines that are far apart wait for each */
+        float values[SAMPLES * CHANNELS];
+        for (int k = 0; k < SAMPLES * CHANNELS; k++) /* the compiler makes vectors of it */
+            values[k] = VALUE(part[i][k], mean[k], scale[k]);
+        for (int k = 0; k < samples * CHANNELS; k += VEC)
+            vec_put(VLOAD(values + k), to + k, samples * CHANNELS - k, stream);
+        for (int k = 0; k < ahead && !stream; k += 16) /* stores to lines that are far apart wait for each */
             PREFETCH(to + (long)columns * N * CHANNELS + k);
     }
 }
@@ -181,7 +184,7 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                                  global float *restrict weight, const int H, const int W, const int N,
                                  const int rows, const int offset, const int count, const int augment, const int epoch,
                                  const uint seed_lo, const uint seed_hi, const int crop, const int flip,
-                                 const int cutout, const float cutout_p)
+                                 const int cutout, const int stream, const float cutout_p)
 {
     const int h0 = (int)get_global_id(1) * rows, h_end = h0 + rows < H ? h0 + rows : H;
     SAMPLE_INDICES
@@ -213,7 +216,7 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                 cuts |= s.cut_from < s.cut_to;
             }
             write_part(part, to, mean, scale, columns, samples, N,
-                       h + 1 < h_end || w0 + COLUMNS < W ? samples * CHANNELS : 0);
+                       h + 1 < h_end || w0 + COLUMNS < W ? samples * CHANNELS : 0, stream);
             for (int j = 0; cuts && j < samples; j++) {
                 const source s = source_of(drawn[j], h, W, cutout);
                 for (int i = max(s.cut_from - w0, 0); i < min(s.cut_to - w0, columns); i++)

@@ -19,7 +19,7 @@
 VECTOR_KERNEL void maxpool_fwd__plain(global const float *restrict x, global float *restrict y,
                                       global int *restrict index, const int span, const int NC, const int H,
                                       const int W, const int P, const int Q, const int window_h, const int window_w,
-                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w)
+                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w, const int stream)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
     SPAN_LOOP
@@ -36,8 +36,8 @@ VECTOR_KERNEL void maxpool_fwd__plain(global const float *restrict x, global flo
                 best = select(best, v, take);
                 at = select(at, (veci)(h * W + w), take);
             }
-        vec_store(best, y + (ulong)pixel * NC + i, left);
-        veci_store(at, index + (ulong)pixel * NC + i, left);
+        vec_put(best, y + (ulong)pixel * NC + i, left, stream);
+        veci_put(at, index + (ulong)pixel * NC + i, left, stream);
     }
 }
 
@@ -57,7 +57,7 @@ int last_window(const int h, const int stride, const int pad, const int count)
 VECTOR_KERNEL void maxpool_bwd__plain(global const float *restrict dy, global const int *restrict index,
                                       global float *restrict dx, const int span, const int NC, const int H,
                                       const int W, const int P, const int Q, const int window_h, const int window_w,
-                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w)
+                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w, const int stream)
 {
     const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
@@ -70,14 +70,14 @@ VECTOR_KERNEL void maxpool_bwd__plain(global const float *restrict dy, global co
                 const ulong at = ((ulong)p * Q + q) * NC + i;
                 sum += select((vecf)(0.0f), vec_load(dy + at, left), veci_load(index + at, left) == (veci)(pixel));
             }
-        vec_store(sum, dx + (ulong)pixel * NC + i, left);
+        vec_put(sum, dx + (ulong)pixel * NC + i, left, stream);
     }
 }
 
 VECTOR_KERNEL void avgpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
                                       const int NC, const int H, const int W, const int P, const int Q,
                                       const int window_h, const int window_w, const int stride_h, const int stride_w,
-                                      const int pad_h, const int pad_w)
+                                      const int pad_h, const int pad_w, const int stream)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
     SPAN_LOOP
@@ -89,14 +89,14 @@ VECTOR_KERNEL void avgpool_fwd__plain(global const float *restrict x, global flo
                 if (h >= 0 && h < H && w >= 0 && w < W)
                     sum += vec_load(x + ((ulong)h * W + w) * NC + i, left);
             }
-        vec_store(sum / (float)(window_h * window_w), y + (ulong)pixel * NC + i, left);
+        vec_put(sum / (float)(window_h * window_w), y + (ulong)pixel * NC + i, left, stream);
     }
 }
 
 VECTOR_KERNEL void avgpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span,
                                       const int NC, const int H, const int W, const int P, const int Q,
                                       const int window_h, const int window_w, const int stride_h, const int stride_w,
-                                      const int pad_h, const int pad_w)
+                                      const int pad_h, const int pad_w, const int stream)
 {
     const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
@@ -107,7 +107,7 @@ VECTOR_KERNEL void avgpool_bwd__plain(global const float *restrict dy, global fl
         for (int p = p0; p <= p1; p++)
             for (int q = q0; q <= q1; q++)
                 sum += vec_load(dy + ((ulong)p * Q + q) * NC + i, left);
-        vec_store(sum / (float)(window_h * window_w), dx + (ulong)pixel * NC + i, left);
+        vec_put(sum / (float)(window_h * window_w), dx + (ulong)pixel * NC + i, left, stream);
     }
 }
 

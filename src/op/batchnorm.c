@@ -158,7 +158,7 @@ static enum rote_status prepare_eval(struct op_inst *inst)
 struct grids {
     size_t sums[2], merge, apply[2];
     uint64_t rows;
-    int channels, span, block, parts, mode;
+    int channels, span, block, parts, mode, stream;
 };
 
 static struct grids grids_of(const struct op_inst *inst)
@@ -173,6 +173,7 @@ static struct grids grids_of(const struct op_inst *inst)
     g.sums[1] = (size_t)g.parts;
     g.apply[1] = (size_t)((g.rows + (uint64_t)b.rows - 1) / (uint64_t)b.rows);
     g.merge = (size_t)g.channels;
+    g.stream = op_streams(inst, 4 * call_elements(&c->in[0]), channels(c), b.vec);
     return g;
 }
 
@@ -186,8 +187,8 @@ static enum rote_status enqueue_fwd(struct op_inst *inst)
                g.parts));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, &group, "mmmmmliiff", inst->workspace, out[1], out[2], out[3], out[4],
                g.rows, g.channels, g.parts, call_float(&inst->call, "eps"), call_float(&inst->call, "momentum")));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmliiii", in[0], in[1], in[2], out[1], out[2],
-               g.mode == ADD_RELU ? in[5] : in[0], out[0], g.rows, g.channels, g.span, g.block, g.mode));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmliiiii", in[0], in[1], in[2], out[1], out[2],
+               g.mode == ADD_RELU ? in[5] : in[0], out[0], g.rows, g.channels, g.span, g.block, g.mode, g.stream));
 out:
     return st;
 }
@@ -203,8 +204,8 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
                g.rows, g.channels, g.span, g.parts, g.mode));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, &group, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, out[1], out[2],
-               out[0], dr, g.rows, g.channels, g.span, g.block, g.mode));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmliiiii", x, y, gamma, beta, mean, rstd, dy, out[1],
+               out[2], out[0], dr, g.rows, g.channels, g.span, g.block, g.mode, g.stream));
 out:
     return st;
 }
@@ -213,16 +214,17 @@ static enum rote_status enqueue_apply(struct op_inst *inst)
 {
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in;
-    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiii", in[0], in[1], in[2], in[3], in[4],
-                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode);
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiiii", in[0], in[1], in[2], in[3], in[4],
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode,
+                  g.stream);
 }
 
 static enum rote_status enqueue_eval(struct op_inst *inst)
 {
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in;
-    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiiif", in[0], in[1], in[2], in[3], in[4],
-                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode,
+    return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiiiif", in[0], in[1], in[2], in[3], in[4],
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode, g.stream,
                   call_float(&inst->call, "eps"));
 }
 

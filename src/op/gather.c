@@ -92,11 +92,13 @@ static enum rote_status enqueue_bytes(struct op_inst *inst)
     size_t rows = (size_t)rows_of(inst), global[2] = {blocks(inst), ((size_t)d[0] + rows - 1) / rows};
     uint64_t seed = (uint64_t)call_int(c, "seed");
     struct rt_mem **in = inst->in, **o = inst->out;
-    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiiuuiiif", in[0], in[1], in[2], in[3],
+    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiiuuiiiif", in[0], in[1], in[2], in[3],
                   o[0], o[1], o[2], o[3], (int)d[0], (int)d[1], (int)d[2], (int)rows, (int)call_int(c, "offset"),
                   (int)call_int(c, "count"), (int)call_int(c, "augment"), (int)call_int(c, "epoch"), (uint32_t)seed,
                   (uint32_t)(seed >> 32), (int)call_int(c, "crop"), (int)call_int(c, "flip"),
-                  (int)call_int(c, "cutout"), call_float(c, "cutout_p"));
+                  (int)call_int(c, "cutout"),
+                  op_streams(inst, 4 * call_elements(&c->out[0]), d[2] * d[3], op_vec(inst, INT32_MAX)),
+                  call_float(c, "cutout_p"));
 }
 
 static enum rote_status enqueue_floats(struct op_inst *inst)

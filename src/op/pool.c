@@ -106,6 +106,13 @@ static struct window window_of(const struct call *c, const int64_t *x, const int
     (w).span, (w).NC, (w).H, (w).W, (w).P, (w).Q, (w).window_h, (w).window_w, (w).stride_h, (w).stride_w,        \
         (w).pad_h, (w).pad_w
 
+static int streams(const struct op_inst *inst)
+{
+    const struct call_shape *out = &inst->call.out[0];
+    int64_t run = out->dim[2] * out->dim[3];
+    return op_streams(inst, 4 * call_elements(out), run, op_vec(inst, run));
+}
+
 static void grid(const int64_t *shape, size_t global[2])
 {
     global[0] = (size_t)(shape[2] * shape[3] + SPAN - 1) / SPAN;
@@ -115,11 +122,11 @@ static void grid(const int64_t *shape, size_t global[2])
 static enum rote_status prepare(struct op_inst *inst)
 {
     const struct call_shape *x = &inst->call.in[inst->call.sig->n_in - 1];
-    char name[64], options[16];
+    char name[64], options[32];
     if (x->dim[2] * x->dim[3] > INT32_MAX)
         return base_error(ROTE_EUNSUPPORTED, "%s: more than 2^31 - 1 values in a pixel", inst->def->sig.name);
     snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
-    op_vec_options(inst, x->dim[2] * x->dim[3], options);
+    snprintf(options, sizeof options, "-DVEC=%d%s", op_vec(inst, x->dim[2] * x->dim[3]), op_cache_option(inst));
     return rt_kernel_new(inst->dev, "pool", name, options, &inst->kernel[0]);
 }
 
@@ -129,8 +136,8 @@ static enum rote_status run_max_fwd(struct op_inst *inst)
     struct window w = window_of(c, c->in[0].dim, c->out[0].dim);
     size_t global[2];
     grid(c->out[0].dim, global);
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmmiiiiiiiiiiii", inst->in[0], inst->out[0], inst->out[1],
-                  WINDOW_ARGS(w));
+    return rt_run(inst->kernel[0], 2, global, NULL, "mmmiiiiiiiiiiiii", inst->in[0], inst->out[0], inst->out[1],
+                  WINDOW_ARGS(w), streams(inst));
 }
 
 static enum rote_status run_max_bwd(struct op_inst *inst)
@@ -139,8 +146,8 @@ static enum rote_status run_max_bwd(struct op_inst *inst)
     struct window w = window_of(c, c->in[2].dim, c->in[0].dim);
     size_t global[2];
     grid(c->out[0].dim, global);
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmmiiiiiiiiiiii", inst->in[0], inst->in[1], inst->out[0],
-                  WINDOW_ARGS(w));
+    return rt_run(inst->kernel[0], 2, global, NULL, "mmmiiiiiiiiiiiii", inst->in[0], inst->in[1], inst->out[0],
+                  WINDOW_ARGS(w), streams(inst));
 }
 
 static enum rote_status run_avg_fwd(struct op_inst *inst)
@@ -149,7 +156,8 @@ static enum rote_status run_avg_fwd(struct op_inst *inst)
     struct window w = window_of(c, c->in[0].dim, c->out[0].dim);
     size_t global[2];
     grid(c->out[0].dim, global);
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmiiiiiiiiiiii", inst->in[0], inst->out[0], WINDOW_ARGS(w));
+    return rt_run(inst->kernel[0], 2, global, NULL, "mmiiiiiiiiiiiii", inst->in[0], inst->out[0], WINDOW_ARGS(w),
+                  streams(inst));
 }
 
 static enum rote_status run_avg_bwd(struct op_inst *inst)
@@ -158,7 +166,8 @@ static enum rote_status run_avg_bwd(struct op_inst *inst)
     struct window w = window_of(c, c->in[1].dim, c->in[0].dim);
     size_t global[2];
     grid(c->out[0].dim, global);
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmiiiiiiiiiiii", inst->in[0], inst->out[0], WINDOW_ARGS(w));
+    return rt_run(inst->kernel[0], 2, global, NULL, "mmiiiiiiiiiiiii", inst->in[0], inst->out[0], WINDOW_ARGS(w),
+                  streams(inst));
 }
 
 /* How the mean over all pixels is shared among work-items: each adds up `sums` vectors, a page
