@@ -118,7 +118,7 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
                                  const int H, const int W, const int C, const int P, const int Q, const int K,
                                  const int R, const int S, const int groups, const int mul_h, const int mul_w,
                                  const int step_h, const int step_w, const int off_h, const int off_w,
-                                 const int div_h, const int div_w, const int shares)
+                                 const int div_h, const int div_w, const int stream, const int shares)
 {
     const long rows = (long)P * Q * N, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const int panel_count = (K + KT - 1) / KT;
@@ -222,7 +222,7 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
                 global float *o = out + (first_row + i) * out_row + (long)g * K;
                 UNROLL for (int v = 0; v < NV; v++) {
                     const int k = first_column + v * GROUP_COLUMNS * VEC;
-                    vec_store(acc[i][v], o + k, K - k);
+                    vec_put(acc[i][v], o + k, K - k, stream);
                 }
             }
         }

@@ -14,8 +14,10 @@
 #include "common/window.clh"
 
 #ifndef ROWS
-#define ROWS 8
+#define ROWS 4
 #endif
+/* Channels that are written together: what a line of memory holds. */
+#define LINE (VEC < 16 ? 16 : VEC)
 #ifndef TB
 #define TB 9 /* taps at a time */
 #endif
@@ -36,19 +38,22 @@
 #define WHOLE(p) VLOAD(p)
 #define PART(p) vec_load(p, left)
 
-#define DEPTHWISE_ROWS(COUNT, LOAD)                                        \
-    {                                                                      \
-        vecf acc[COUNT];                                                   \
-        UNROLL for (int i = 0; i < COUNT; i++)                             \
-            acc[i] = (vecf)(0.0f);                                         \
-        for (int t = 0; t < valid; t++) {                                  \
-            const vecf wv = LOAD(w + (long)tap[t] * C + c);                \
-            global const float *x = src[t] + (long)n * C + c;              \
-            UNROLL for (int i = 0; i < COUNT; i++)                         \
-                acc[i] = fma(LOAD(x + i * C), wv, acc[i]);                 \
-        }                                                                  \
-        UNROLL for (int i = 0; i < COUNT; i++)                             \
-            vec_store(acc[i], out + (pixel * N + n + i) * C + c, left);    \
+#define DEPTHWISE_ROWS(COUNT, VECTORS, LOAD)                                                                  \
+    {                                                                                                         \
+        vecf acc[COUNT][VECTORS];                                                                             \
+        UNROLL for (int i = 0; i < COUNT * VECTORS; i++)                                                      \
+            acc[i / VECTORS][i % VECTORS] = (vecf)(0.0f);                                                     \
+        for (int t = 0; t < valid; t++) {                                                                     \
+            global const float *x = src[t] + (long)n * C + c;                                                 \
+            UNROLL for (int v = 0; v < VECTORS; v++) {                                                        \
+                const vecf wv = LOAD(w + (long)tap[t] * C + c + v * VEC);                                     \
+                UNROLL for (int i = 0; i < COUNT; i++)                                                        \
+                    acc[i][v] = fma(LOAD(x + i * C + v * VEC), wv, acc[i][v]);                                \
+            }                                                                                                 \
+        }                                                                                                     \
+        UNROLL for (int i = 0; i < COUNT * VECTORS; i++)                                                      \
+            vec_put(acc[i / VECTORS][i % VECTORS],                                                            \
+                    out + (pixel * N + n + i / VECTORS) * C + c + i % VECTORS * VEC, left, stream);           \
     }
 
 SINGLE_ITEM_GROUPS
@@ -56,7 +61,8 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
                                       global float *restrict out, const int NB, const int N, const int H, const int W,
                                       const int C, const int P, const int Q, const int R, const int S, const int mul_h,
                                       const int mul_w, const int step_h, const int step_w, const int off_h,
-                                      const int off_w, const int div_h, const int div_w, const int shares)
+                                      const int off_w, const int div_h, const int div_w, const int stream,
+                                      const int shares)
 {
     const long pixels = (long)P * Q;
     long unit, end;
@@ -67,13 +73,19 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
         const long pixel = unit % pixels;
         const int n0 = (int)(unit / pixels) * NB, n_end = n0 + NB < N ? n0 + NB : N, p = (int)(pixel / Q);
         VALID_TAPS(in, p, (int)(pixel - (long)p * Q), mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w)
-        for (int c = 0; c < C; c += VEC) {
-            const int left = C - c;
+        int c = 0;
+        for (; c + LINE <= C; c += LINE) {
+            const int left = LINE;
             int n = n0;
-            for (; n + ROWS <= n_end && left >= VEC; n += ROWS)
-                DEPTHWISE_ROWS(ROWS, WHOLE)
+            for (; n + ROWS <= n_end; n += ROWS)
+                DEPTHWISE_ROWS(ROWS, (LINE / VEC), WHOLE)
             for (; n < n_end; n++)
-                DEPTHWISE_ROWS(1, PART)
+                DEPTHWISE_ROWS(1, (LINE / VEC), WHOLE)
+        }
+        for (; c < C; c += VEC) {
+            const int left = C - c;
+            for (int n = n0; n < n_end; n++)
+                DEPTHWISE_ROWS(1, 1, PART)
         }
     }
 }

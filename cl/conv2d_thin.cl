@@ -48,7 +48,7 @@
         }                                                                        \
         UNROLL for (int i = 0; i < COUNT; i++) {                                 \
             UNROLL for (int v = 0; v < NV; v++)                                  \
-                vec_store(acc[i][v], o + (long)(n + i) * K + v * VEC, left - v * VEC); \
+                vec_put(acc[i][v], o + (long)(n + i) * K + v * VEC, left - v * VEC, stream); \
         }                                                                        \
     }
 
@@ -67,7 +67,7 @@ kernel void conv2d_product__thin(global const float *restrict in, global const f
                                  global float *restrict scratch, global float *restrict out, const int N, const int H,
                                  const int W, const int C, const int P, const int Q, const int K, const int R,
                                  const int S, const int mul_h, const int mul_w, const int step_h, const int step_w,
-                                 const int off_h, const int off_w, const int shares)
+                                 const int off_h, const int off_w, const int stream, const int shares)
 {
     const int panels = (K + KT - 1) / KT, places = R * S * C;
     global float *panel = scratch + get_global_id(0) * (ulong)(places * KT);

@@ -8,18 +8,18 @@ static inline vecf distribution(const vecf x)
     return 0.5f * erfc(-0.70710678f * x);
 }
 
-VECTOR_KERNEL void gelu_fwd__plain(const ulong n, global const float *x, global float *y)
+VECTOR_KERNEL void gelu_fwd__plain(const ulong n, global const float *x, global float *y, const int stream)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);
-        STORE(v * distribution(v), y);
+        PUT(v * distribution(v), y);
     }
 }
 
-VECTOR_KERNEL void gelu_bwd__plain(const ulong n, global const float *x, global const float *dy, global float *dx)
+VECTOR_KERNEL void gelu_bwd__plain(const ulong n, global const float *x, global const float *dy, global float *dx, const int stream)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);
-        STORE(LOAD(dy) * (distribution(v) + v * 0.39894228f * exp(-0.5f * v * v)), dx);
+        PUT(LOAD(dy) * (distribution(v) + v * 0.39894228f * exp(-0.5f * v * v)), dx);
     }
 }

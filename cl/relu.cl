@@ -2,16 +2,16 @@
 
 #include "common/span.clh"
 
-VECTOR_KERNEL void relu_fwd__plain(const ulong n, global const float *x, global float *y)
+VECTOR_KERNEL void relu_fwd__plain(const ulong n, global const float *x, global float *y, const int stream)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);
-        STORE(select(v, (vecf)(0.0f), v <= 0.0f), y);
+        PUT(select(v, (vecf)(0.0f), v <= 0.0f), y);
     }
 }
 
-VECTOR_KERNEL void relu_bwd__plain(const ulong n, global const float *y, global const float *dy, global float *dx)
+VECTOR_KERNEL void relu_bwd__plain(const ulong n, global const float *y, global const float *dy, global float *dx, const int stream)
 {
     EACH_VECTOR
-        STORE(select((vecf)(0.0f), LOAD(dy), LOAD(y) > 0.0f), dx);
+        PUT(select((vecf)(0.0f), LOAD(dy), LOAD(y) > 0.0f), dx);
 }

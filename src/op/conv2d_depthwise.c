@@ -7,7 +7,7 @@
 #define MOST_TAPS 128 /* TAPS of the kernel file */
 
 const struct op_tunable conv2d_depthwise_tunables[] = {
-    {"rows", (const int[]){4, 8, 12, 0}, "samples at a time"},
+    {"rows", (const int[]){2, 4, 8, 12, 0}, "samples at a time"},
     {"block", (const int[]){8, 16, 32, 64, 0}, "samples of a pixel before the next one"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
     {NULL, NULL, NULL},
@@ -39,14 +39,15 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
 {
     struct layout l = {.vec = op_vec(inst, g->groups)};
     int64_t items = rt_facts_of(inst->dev)->compute_units * op_tuned(inst, "items", 2), pixels = g->P * g->Q;
-    int rows = (int)op_tuned(inst, "rows", g->N < 8 ? g->N : 8), taps = (int)(g->R * g->S);
+    int rows = (int)op_tuned(inst, "rows", least(g->N, l.vec / 2)), taps = (int)(g->R * g->S);
     l.items = (size_t)least(items, pixels * ((g->N + BLOCK - 1) / BLOCK));
     /* Not by the number of work-items: a tunable must not change the order of sums. */
     l.splits = 2 * (int64_t)rt_facts_of(inst->dev)->compute_units;
     l.splits = l.splits < pixels ? l.splits : pixels;
     l.partial = l.splits > 1 ? l.splits * taps * g->groups : 0;
     l.scratch = (taps + 1) * ((g->groups + l.vec - 1) / l.vec * l.vec);
-    snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DTB=%d", l.vec, rows, taps < 9 ? taps : 9);
+    snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DTB=%d%s", l.vec, rows, taps < 9 ? taps : 9,
+             op_cache_option(inst));
     return l;
 }
 
@@ -61,11 +62,11 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
 {
     struct layout l = layout_of(inst, g);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                   inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W,
                   (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w,
                   (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
-                  (int)l.items);
+                  op_streams(inst, 4 * g->P * g->Q * g->N * g->groups, g->groups, 16), (int)l.items);
 }
 
 enum rote_status conv2d_filter_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)

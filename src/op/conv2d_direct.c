@@ -4,8 +4,6 @@
  * the channels of x that it is multiplied with. */
 #include "op/conv2d_geometry.h"
 
-#include <string.h>
-
 #define MOST_ROWS 256 /* above, packing the filter pays */
 #define COPIED_BYTES (256 << 10) /* of a filter, from which on copies of panels pay */
 #define DEPTH 128
@@ -80,7 +78,6 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
         l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, 8);
     else
         l.tile = conv2d_tile_of(inst, g->K, (int)pt);
-    strcat(l.tile.options, op_cache_option(inst));
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
     int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
     int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer;

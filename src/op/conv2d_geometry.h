@@ -59,6 +59,8 @@ struct conv2d_tile {
     char options[96];
 };
 struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, int rows);
+/* op_streams of a product's output. */
+int conv2d_streams(const struct op_inst *inst, const struct conv2d_geometry *g);
 extern const struct op_tunable conv2d_tile_tunables[], conv2d_tile_filter_tunables[], conv2d_winograd_tunables[],
     conv2d_winograd_filter_tunables[], conv2d_thin_tunables[], conv2d_depthwise_tunables[],
     conv2d_depthwise_filter_tunables[], conv2d_direct_tunables[], conv2d_direct_filter_tunables[];
@@ -71,7 +73,7 @@ extern const struct op_tunable conv2d_tile_tunables[], conv2d_tile_filter_tunabl
  * the tunable `tile`, and as options beside the register tile's. */
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
 int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g);
-void conv2d_winograd_options(const struct op_inst *inst, struct conv2d_tile *tile, int64_t side);
+void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side);
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

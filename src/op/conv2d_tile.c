@@ -47,9 +47,15 @@ struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, i
     t.nv = op_tuned(inst, "vectors", t.nv);
     t.pt = op_tuned(inst, "rows", t.nv == 1 && rows == CONV2D_TILE_ROWS ? 2 * rows : rows); /* enough sums at a time */
     t.kt = t.vec * t.nv;
-    snprintf(t.options, sizeof t.options, "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d", (int)t.vec, (int)t.nv, (int)t.pt,
-             (int)t.pt);
+    snprintf(t.options, sizeof t.options, "-DVEC=%d -DNV=%d -DPT=%d -DMC=%d%s", (int)t.vec, (int)t.nv, (int)t.pt,
+             (int)t.pt, op_cache_option(inst));
     return t;
+}
+
+int conv2d_streams(const struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    int64_t row = g->K * g->groups;
+    return op_streams(inst, 4 * g->P * g->Q * g->N * row, g->K, 16); /* whole vectors, of any width */
 }
 
 struct layout {
@@ -213,11 +219,11 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     TRY(rt_run(inst->kernel[2], 1, &zero, &zero_local, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
-    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
+    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
                inst->out[0], panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
                (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w,
                (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
-               (int)(items / local)));
+               conv2d_streams(inst, g), (int)(items / local)));
 out:
     return st;
 }

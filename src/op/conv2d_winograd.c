@@ -30,10 +30,10 @@ int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geo
     return op_tuned(inst, "tile", four <= two ? 4 : 2);
 }
 
-void conv2d_winograd_options(const struct op_inst *inst, struct conv2d_tile *tile, int64_t side)
+void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side)
 {
     size_t at = strlen(tile->options);
-    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d%s", (int)side, op_cache_option(inst));
+    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d", (int)side);
 }
 
 /* Of `all` rows in even blocks of at most `most` and an even number. */
@@ -60,7 +60,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.panels = (g->K + l.kt - 1) / l.kt;
     l.side = conv2d_winograd_side(inst, g);
     l.planes = (l.side + 2) * (l.side + 2);
-    conv2d_winograd_options(inst, &l.tile, l.side);
+    conv2d_winograd_options(&l.tile, l.side);
     l.tiles_q = (g->Q + l.side - 1) / l.side;
     l.tiles = (g->P + l.side - 1) / l.side * l.tiles_q;
     l.v_row = round_up(g->C, l.vec);
@@ -125,11 +125,6 @@ out:
     return st;
 }
 
-static int streams(const struct op_inst *inst, const struct conv2d_geometry *g, const struct layout *l)
-{
-    return op_streams(inst, 4 * g->P * g->Q * g->N * g->K * g->groups, g->K, (int)l->vec);
-}
-
 static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p,
                                  const struct layout *l, int off_h, int off_w)
 {
@@ -141,7 +136,7 @@ static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geome
                (int)l->tiles_q, off_h, off_w, (int)l->items));
     TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiiii", inst->in[p.filter], inst->workspace,
                inst->out[0], (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
-               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, streams(inst, g, l),
+               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, conv2d_streams(inst, g),
                (int)l->items));
 out:
     return st;
@@ -162,7 +157,7 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
                (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, (int)channels));
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmlliiiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
                (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
-               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w, streams(inst, g, &l),
+               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w, conv2d_streams(inst, g),
                (int)l.items));
 out:
     return st;

@@ -32,7 +32,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.kt = l.tile.kt;
     l.side = conv2d_winograd_side(inst, g);
     l.planes = (l.side + 2) * (l.side + 2);
-    conv2d_winograd_options(inst, &l.tile, l.side);
+    conv2d_winograd_options(&l.tile, l.side);
     l.depth = op_tuned(inst, "depth", BLOCK_ROWS);
     l.cb = least(round_up(g->C, l.tile.vec), round_up(block, l.tile.vec));
     l.kb = least(round_up(g->K, l.kt), round_up(block, l.kt));

@@ -21,7 +21,8 @@ static int span_of(const struct op_inst *inst)
 enum rote_status elementwise_kernel(struct op_inst *inst, const char *file, const char *name)
 {
     char options[64];
-    snprintf(options, sizeof options, "-DVEC=%d -DSPAN=%d", op_vec(inst, INT32_MAX), span_of(inst));
+    snprintf(options, sizeof options, "-DVEC=%d -DSPAN=%d%s", op_vec(inst, INT32_MAX), span_of(inst),
+             op_cache_option(inst));
     return rt_kernel_new(inst->dev, file, name, options, &inst->kernel[0]);
 }
 
@@ -35,7 +36,8 @@ enum rote_status elementwise_run(struct op_inst *inst)
 {
     size_t global = elementwise_items(inst), local = op_group_1d(inst);
     uint64_t n = (uint64_t)call_elements(&inst->call.in[0]);
+    int stream = op_streams(inst, 4 * (int64_t)n, 1, 1); /* a span begins at a whole vector */
     if (inst->call.sig->n_in == 1)
-        return rt_run(inst->kernel[0], 1, &global, &local, "lmm", n, inst->in[0], inst->out[0]);
-    return rt_run(inst->kernel[0], 1, &global, &local, "lmmm", n, inst->in[0], inst->in[1], inst->out[0]);
+        return rt_run(inst->kernel[0], 1, &global, &local, "lmmi", n, inst->in[0], inst->out[0], stream);
+    return rt_run(inst->kernel[0], 1, &global, &local, "lmmmi", n, inst->in[0], inst->in[1], inst->out[0], stream);
 }

@@ -11,7 +11,7 @@ enum rote_status elementwise_infer(struct call *c);
 enum rote_status elementwise_kernel(struct op_inst *inst, const char *file, const char *name);
 /* Items that cover in[0]'s elements. */
 size_t elementwise_items(const struct op_inst *inst);
-/* Runs kernel[0] as (n, in[0], ..., out[0]) for one or two inputs. */
+/* Runs kernel[0] as (n, in[0], ..., out[0], stream) for one or two inputs. */
 enum rote_status elementwise_run(struct op_inst *inst);
 
 #endif
