@@ -79,7 +79,7 @@ MUTANTS = [
     ("batchnorm_add_relu_eval", "batchnorm.cl", "v += vec_load(r + at, left)", ""),
     ("batchnorm_relu_bwd", "batchnorm.cl", "mode == RELU ? v : vec_load(y + at, left)", "vec_load(y + at, left)"),
     ("batchnorm_relu_bwd", "batchnorm.cl", "mode == RELU ? OF(beta) : (vecf)(0.0f)", "(vecf)(0.0f)", 2),
-    ("batchnorm_add_relu_bwd", "batchnorm.cl", "vec_store(d, dr + at, LEFT)", "vec_store(d + d, dr + at, LEFT)"),
+    ("batchnorm_add_relu_bwd", "batchnorm.cl", "vec_put(d, dr + at, LEFT, stream)", "vec_store(d + d, dr + at, LEFT)"),
     ("batchnorm_eval", "batchnorm.cl", "sqrt(OF(var) + eps)", "sqrt(OF(var))"),
     ("maxpool_fwd", "pool.cl", "r < window_h; r++", "r + 1 < window_h; r++"),
     ("maxpool_fwd", "pool.cl", "% Q * stride_w - pad_w", "% Q * stride_w + pad_w"),
