@@ -63,7 +63,8 @@ static enum rote_status export_run(sqlite3_stmt *run, sqlite3_stmt *figure, stru
     }
     sqlite3_reset(figure);
     json_object_set_new(o, "figures", figures);
-    enum rote_status st = study_json_write(o, JSON_COMPACT | JSON_REAL_PRECISION(17), out);
+    /* nine digits, as the log has: figures come back to the same bits */
+    enum rote_status st = study_json_write(o, JSON_COMPACT | JSON_REAL_PRECISION(9), out);
     json_decref(o);
     return st;
 }
