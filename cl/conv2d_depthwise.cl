@@ -84,7 +84,10 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
         }
         for (; c < C; c += VEC) {
             const int left = C - c;
-            for (int n = n0; n < n_end; n++)
+            int n = n0;
+            for (; n + ROWS <= n_end && left >= VEC; n += ROWS)
+                DEPTHWISE_ROWS(ROWS, 1, WHOLE)
+            for (; n < n_end; n++)
                 DEPTHWISE_ROWS(1, 1, PART)
         }
     }

@@ -127,7 +127,7 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
             }
             vec_transpose(m);
             for (int v = 0; v < VEC && i + v < columns; v++)
-                vec_put(m[v], x + (ulong)(i + v) * N + j, samples - j, stream);
+                vec_store(m[v], x + (ulong)(i + v) * N + j, samples - j);
         }
 }
 #else

@@ -16,7 +16,8 @@ VECTOR_KERNEL void gelu_fwd__plain(const ulong n, global const float *x, global 
     }
 }
 
-VECTOR_KERNEL void gelu_bwd__plain(const ulong n, global const float *x, global const float *dy, global float *dx, const int stream)
+VECTOR_KERNEL void gelu_bwd__plain(const ulong n, global const float *x, global const float *dy, global float *dx,
+                                   const int stream)
 {
     EACH_VECTOR {
         const vecf v = LOAD(x);

@@ -10,7 +10,8 @@ VECTOR_KERNEL void relu_fwd__plain(const ulong n, global const float *x, global 
     }
 }
 
-VECTOR_KERNEL void relu_bwd__plain(const ulong n, global const float *y, global const float *dy, global float *dx, const int stream)
+VECTOR_KERNEL void relu_bwd__plain(const ulong n, global const float *y, global const float *dy, global float *dx,
+                                   const int stream)
 {
     EACH_VECTOR
         PUT(select((vecf)(0.0f), LOAD(dy), LOAD(y) > 0.0f), dx);

@@ -94,7 +94,8 @@ void graph_tell_builder(const struct graph *const *g, int count)
     for (int i = 0; i < count; i++)
         TRY(list(g[i], RT_CLAIMED, &c));
     TRY(base_alloc(&words, c.count + 1, sizeof *words));
-    qsort(c.call, first, sizeof *c.call, longest_first);
+    if (first)
+        qsort(c.call, first, sizeof *c.call, longest_first);
     for (size_t i = 0; i < c.count; i++)
         words[i] = c.call[i].words;
 out:

@@ -224,8 +224,8 @@ static enum rote_status enqueue_eval(struct op_inst *inst)
     struct grids g = grids_of(inst);
     struct rt_mem **in = inst->in;
     return rt_run(inst->kernel[0], 2, g.apply, NULL, "mmmmmmmliiiiif", in[0], in[1], in[2], in[3], in[4],
-                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode, g.stream,
-                  call_float(&inst->call, "eps"));
+                  g.mode == ADD_RELU ? in[5] : in[0], inst->out[0], g.rows, g.channels, g.span, g.block, g.mode,
+                  g.stream, call_float(&inst->call, "eps"));
 }
 
 /* Variances and rstd are positive. */

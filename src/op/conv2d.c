@@ -232,7 +232,10 @@ static double flops_filter(const struct call *c)
     X("4x4x1x16", "3x3x16x1024", "4x4x1x1024", "pad_h=1 pad_w=1")                          \
     X("4x4x1x1024", "3x3x1024x16", "4x4x1x16", "pad_h=1 pad_w=1")                          \
     X("2x2x1x16", "3x3x16x1024", "2x2x1x1024", "pad_h=1 pad_w=1")                          \
-    X("2x2x1x1024", "3x3x1024x16", "2x2x1x16", "pad_h=1 pad_w=1")
+    X("2x2x1x1024", "3x3x1024x16", "2x2x1x16", "pad_h=1 pad_w=1")                          \
+    X("6x7x9x40", "3x3x1x40", "6x7x9x40", "pad_h=1 pad_w=1 groups=40")                     \
+    X("6x7x9x32", "3x3x1x32", "6x7x9x32", "pad_h=1 pad_w=1 groups=32")                     \
+    X("6x6x5x64", "3x3x32x64", "6x6x5x64", "pad_h=1 pad_w=1 groups=2")
 
 #define FWD_CASE(x, w, y, a) "x=" x " w=" w " " a,
 #define DATA_CASE(x, w, y, a) "dy=" y " w=" w " x=" x " " a,

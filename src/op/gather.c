@@ -97,7 +97,7 @@ static enum rote_status enqueue_bytes(struct op_inst *inst)
                   (int)call_int(c, "count"), (int)call_int(c, "augment"), (int)call_int(c, "epoch"), (uint32_t)seed,
                   (uint32_t)(seed >> 32), (int)call_int(c, "crop"), (int)call_int(c, "flip"),
                   (int)call_int(c, "cutout"),
-                  op_streams(inst, 4 * call_elements(&c->out[0]), d[2] * d[3], op_vec(inst, INT32_MAX)),
+                  d[3] > 1 && op_streams(inst, 4 * call_elements(&c->out[0]), d[2] * d[3], op_vec(inst, INT32_MAX)),
                   call_float(c, "cutout_p"));
 }
 
@@ -165,6 +165,8 @@ const struct op_def op_gather = {
                                    SHAPES("5", "3x70", "4", "18") " batch=18 count=18 augment=1 crop=80 flip=1",
                                    SHAPES("13", "1x63", "2", "13") " batch=13 count=13 augment=1 flip=1 cutout=8 "
                                                                    "cutout_p=0.5",
+                                   SHAPES("9", "6x40", "3", "80") " batch=80 count=79 augment=1 flip=1 cutout=3",
+                                   SHAPES("9", "6x40", "1", "80") " batch=80 count=79 augment=1 flip=1 cutout=3",
                                    NULL},
 };
 

@@ -25,7 +25,7 @@ struct rt_facts {
     uint32_t native_float; /* native vector width in floats */
     bool has_fp16, has_fp64, has_subgroups; /* by probe, not by version */
     bool duplicate;        /* the same hardware was listed before */
-    bool cache_hints;      /* its compiler is known to take __builtin_prefetch; one's way to SPIR-V ends the process */
+    bool cache_hints;      /* its compiler takes the hints of cl/common/vec.clh; one's way to SPIR-V ends the process */
     bool ends_loops;       /* its work-items end after some 65000 iterations of loops */
     bool long_items;       /* kernels give a work-item what a core does in milliseconds, not what a GPU's lane does */
     bool keeps_kernels;    /* the driver caches on disk what it compiles, at the first launch of a size */

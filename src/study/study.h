@@ -168,17 +168,19 @@ json_t *study_json_column(sqlite3_stmt *q, int i);
 enum rote_status study_json_write(const json_t *o, size_t flags, struct base_buf *out);
 
 /* study_energy.c: what the machine's processors use, by the kernel's power counters, and its GPUs */
-#define STUDY_COUNTERS 32
+#define STUDY_PACKAGES 16
+#define STUDY_GPUS 16
 struct study_energy {
     int counters;       /* 0: the machine does not tell */
-    double last[STUDY_COUNTERS]; /* microjoules */
+    double last[STUDY_PACKAGES + STUDY_GPUS]; /* microjoules, each at a place of its own */
+    bool known[STUDY_PACKAGES + STUDY_GPUS];
     double joules;      /* since the start */
     double counted;     /* base_now() */
 };
 void study_energy_start(struct study_energy *e);
 /* To be called every few minutes at least, for the counters wrap; it reads them once a second at most. */
 void study_energy_count(struct study_energy *e);
-/* study_energy_nvml.c: the counters of GPUs that have one; returns their number, `room` at most. */
+/* study_energy_nvml.c: GPUs' counters, NAN of those that do not tell; returns their number, `room` at most. */
 int study_energy_gpus(double *microjoules, int room);
 
 /* study_warning.c */

@@ -1,6 +1,7 @@
 /* Energy by the kernel's power counters (Linux, Documentation/power/powercap): one zone a processor package. Often
  * only root may read them; energy is then not known. */
 #include <glob.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,16 +25,18 @@ static bool is_package(const char *folder)
     return colon && !strchr(colon + 1, ':') && !strstr(name, "mmio");
 }
 
-/* Adds what a counter has done since it was last read; `range`: where it wraps to 0. */
-static void count(struct study_energy *e, int counter, double now, double range, bool first)
+/* Adds what a counter has done since it was last read; `range`: where it wraps to 0. One that was set back tells
+ * nothing. */
+static void count(struct study_energy *e, int counter, double now, double range)
 {
-    double last = e->last[counter];
-    if (!first)
-        e->joules += 1e-6 * (now - last + (now < last ? range : 0));
+    double done = now - e->last[counter] + (now < e->last[counter] ? range : 0);
+    if (e->known[counter] && done > 0)
+        e->joules += 1e-6 * done;
     e->last[counter] = now;
+    e->known[counter] = true;
 }
 
-static int read_packages(struct study_energy *e, bool first)
+static void read_packages(struct study_energy *e)
 {
     glob_t g;
     char pattern[4096];
@@ -41,32 +44,38 @@ static int read_packages(struct study_energy *e, bool first)
     int n = 0;
     snprintf(pattern, sizeof pattern, "%s/*", test ? test : "/sys/class/powercap");
     if (glob(pattern, 0, NULL, &g))
-        return 0;
-    for (size_t i = 0; i < g.gl_pathc && n < STUDY_COUNTERS; i++) {
+        return;
+    for (size_t i = 0; i < g.gl_pathc && n < STUDY_PACKAGES; i++) {
         double now, range = 0;
-        if (!is_package(g.gl_pathv[i]) || !read_number(g.gl_pathv[i], "energy_uj", &now))
+        if (!is_package(g.gl_pathv[i]))
             continue;
-        if (!first && now < e->last[n])
-            read_number(g.gl_pathv[i], "max_energy_range_uj", &range);
-        count(e, n++, now, range, first);
+        if (read_number(g.gl_pathv[i], "energy_uj", &now)) {
+            if (e->known[n] && now < e->last[n])
+                read_number(g.gl_pathv[i], "max_energy_range_uj", &range);
+            count(e, n, now, range);
+        }
+        n++;
     }
     globfree(&g);
-    return n;
 }
 
-static void read_counters(struct study_energy *e, bool first)
+static void read_counters(struct study_energy *e)
 {
-    double gpu[STUDY_COUNTERS];
-    int packages = read_packages(e, first), gpus = study_energy_gpus(gpu, STUDY_COUNTERS - packages);
+    double gpu[STUDY_GPUS];
+    int gpus = study_energy_gpus(gpu, STUDY_GPUS);
+    read_packages(e);
     for (int i = 0; i < gpus; i++)
-        count(e, packages + i, gpu[i], 0, first);
-    e->counters = packages + gpus;
+        if (isfinite(gpu[i]))
+            count(e, STUDY_PACKAGES + i, gpu[i], 0);
+    e->counters = 0;
+    for (size_t i = 0; i < COUNT_OF(e->known); i++)
+        e->counters += e->known[i];
 }
 
 void study_energy_start(struct study_energy *e)
 {
     *e = (struct study_energy){.counted = base_now()};
-    read_counters(e, true);
+    read_counters(e);
 }
 
 void study_energy_count(struct study_energy *e)
@@ -75,5 +84,5 @@ void study_energy_count(struct study_energy *e)
     if (!e->counters || now - e->counted < 1)
         return;
     e->counted = now;
-    read_counters(e, false);
+    read_counters(e);
 }

@@ -1,6 +1,7 @@
 /* Energy of GPUs by the counters of NVML (a management library; nvmlDeviceGetTotalEnergyConsumption: millijoules
- * since the driver was loaded), which is looked for at run time. Other drivers have no such counter that this knows of. */
+ * since the driver was loaded), which is looked for at run time. No counter of other drivers is known here. */
 #include <dlfcn.h>
+#include <math.h>
 #include <string.h>
 
 #include "study/study.h"
@@ -37,14 +38,14 @@ static void look_for(void)
 
 int study_energy_gpus(double *microjoules, int room)
 {
-    int n = 0;
     if (!nvml.looked_for)
         look_for();
-    for (int i = 0; i < nvml.devices && n < room; i++) {
+    int n = nvml.devices < room ? nvml.devices : room;
+    for (int i = 0; i < n; i++) {
         void *device;
         unsigned long long millijoules;
-        if (!nvml.handle((unsigned)i, &device) && !nvml.energy(device, &millijoules))
-            microjoules[n++] = 1e3 * (double)millijoules;
+        bool told = !nvml.handle((unsigned)i, &device) && !nvml.energy(device, &millijoules);
+        microjoules[i] = told ? 1e3 * (double)millijoules : NAN;
     }
     return n;
 }

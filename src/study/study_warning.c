@@ -28,12 +28,12 @@ static enum rote_status figure(struct rote_study *s, const struct study_run *r, 
     return study_db_figure(s, r->key, epoch + 1, name, out);
 }
 
-/* The first random head whose labels stay; "": there is none. */
+/* The first random head whose labels are drawn, and stay; "": there is none. */
 static void random_head(const struct study_run *r, char name[160])
 {
     const struct config *c = &r->config;
     unsigned i = 0;
-    while (i < c->heads_count && (c->heads[i].kind != CONFIG_HEAD_RANDOM || c->heads[i].redraw))
+    while (i < c->heads_count && (c->heads[i].kind != CONFIG_HEAD_RANDOM || c->heads[i].redraw || c->heads[i].labels))
         i++;
     name[0] = 0;
     if (i < c->heads_count)

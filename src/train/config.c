@@ -242,7 +242,7 @@ static enum rote_status validate_stop(const struct config *c)
 {
     bool memorises = false;
     for (unsigned i = 0; i < c->heads_count; i++)
-        memorises = memorises || (c->heads[i].kind == CONFIG_HEAD_RANDOM && !c->heads[i].redraw);
+        memorises = memorises || (c->heads[i].kind == CONFIG_HEAD_RANDOM && !c->heads[i].redraw && !c->heads[i].labels);
     if (c->early_stop != CONFIG_STOP_NONE && !c->data.validation)
         return base_error(ROTE_ECONFIG, "early_stop needs a validation split; set data.validation, or "
                                         "early_stop: none");

@@ -10,7 +10,7 @@
 
 static bool watched(const struct model_head *h)
 {
-    return h->kind != HEAD_CLASS && !h->redraw; /* labels that are drawn anew are not memorised */
+    return h->kind != HEAD_CLASS && !h->redraw && !h->own_labels; /* what is drawn, and stays, can be memorised */
 }
 
 static double excess_now(const struct rote_run *t, int head)

@@ -213,6 +213,14 @@ def kept(folder):
     check(("canaries", "auroc") in rows and ("test", "ece") in rows, f"{rows}")
 
 
+def nvml(folder):
+    """A folder with a library of this name in place of the system's."""
+    library = folder / "library"
+    library.mkdir(exist_ok=True)
+    shutil.copy(os.environ["NVML"], library / "libnvidia-ml.so.1")
+    return library
+
+
 def energy(folder):
     """Counters of one package, which wrap; a part of it and the same one told again do not count."""
     zones = folder / "zones"
@@ -223,8 +231,8 @@ def energy(folder):
     path = plan(folder, "g", PLAN.replace("seeds: [1, 2]", "seeds: [1]").replace("  - name: decay", "  - name: other")
                 .replace("    tune:\n    - {key: optimizer.decay, low: 1e-4, high: 1e-1, log: true}\n", "")
                 .replace("{of: noise=0.3/regulariser=decay, ", "{of: noise=0.3/regulariser=other, "))
-    run = subprocess.Popen([ROTE, "study", "run", path, "--quiet"],
-                           env={**os.environ, "ROTE_TEST_POWERCAP": str(zones)})
+    run = subprocess.Popen([ROTE, "study", "run", path, "--quiet"], env={
+        **os.environ, "ROTE_TEST_POWERCAP": str(zones), "LD_LIBRARY_PATH": str(nvml(folder)), "STUB_GPUS": "0"})
     used = 0
     while run.poll() is None:
         used += 0.05
@@ -240,10 +248,8 @@ def energy(folder):
 
 
 def energy_of_gpus(folder):
-    """A management library with two GPUs, one of which has no counter; the other uses 50 W."""
-    library = folder / "library"
-    library.mkdir()
-    shutil.copy(os.environ["NVML"], library / "libnvidia-ml.so.1")
+    """Two GPUs, of which one stops to tell; the other uses 50 W."""
+    library = nvml(folder)
     path = plan(folder, "h", PLAN.replace("seeds: [1, 2]", "seeds: [1]"))
     before = time.time()
     subprocess.run([ROTE, "study", "run", path, "--quiet"], check=True, timeout=600, env={

@@ -1,4 +1,5 @@
-/* As much of NVML as energy takes: a GPU without a counter, and one that uses 50 W. */
+/* As much of NVML as energy takes: a GPU whose counter answers once, and one that uses 50 W; STUB_GPUS says how many. */
+#include <stdlib.h>
 #include <time.h>
 
 int nvmlInit_v2(void);
@@ -16,7 +17,8 @@ int nvmlInit_v2(void)
 
 int nvmlDeviceGetCount_v2(unsigned *count)
 {
-    *count = 2;
+    const char *gpus = getenv("STUB_GPUS");
+    *count = gpus ? (unsigned)atoi(gpus) : 2;
     return initialised ? 0 : 1;
 }
 
@@ -28,8 +30,12 @@ int nvmlDeviceGetHandleByIndex_v2(unsigned index, void **device)
 
 int nvmlDeviceGetTotalEnergyConsumption(void *device, unsigned long long *millijoules)
 {
+    static int asked;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     *millijoules = 50000ull * (unsigned long long)t.tv_sec + 50ull * (unsigned long long)t.tv_nsec / 1000000ull;
-    return device == &devices[1] ? 0 : 3;
+    if (device == &devices[1])
+        return 0;
+    *millijoules = 900000000ull;
+    return asked++ ? 3 : 0;
 }

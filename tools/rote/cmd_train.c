@@ -129,8 +129,6 @@ static int train(const struct arguments *a, const rote_config *config, const cha
         code = cli_fail("train", st);
     if (st == ROTE_EINTERRUPTED)
         fprintf(stderr, "resume with: rote train --resume %s\n", rote_run_folder(run));
-    if (st == ROTE_ENUMERIC && run)
-        fprintf(stderr, "the last checkpoint is in %s\n", rote_run_folder(run));
     if (!st)
         tell_result(a, run);
     if (a->trace && dev && (!st || st == ROTE_EINTERRUPTED)) {

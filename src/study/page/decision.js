@@ -94,7 +94,7 @@ function costs() {
         h("b", {}, time(R.cost.seconds)), " of device time",
         R.cost.runs_with_joules ?
             [
-              " and ", h("b", {}, energy(R.cost.joules)), " of the processors, measured in ",
+              " and ", h("b", {}, energy(R.cost.joules)), " of processors and GPUs, measured in ",
               count(R.cost.runs_with_joules, "run"), " (of the whole machine, whatever else ran)"
             ] :
             "; energy was not measured, since this machine does not tell",

@@ -33,7 +33,7 @@ function memorisation() {
     const f = w => figureOf(c, w.replace("*", x.name)), show = w => meanAndDeviation(f(w), w);
     return [
       h("span", {}, cellName(c), ": ", headName(x)), keys(c.runs, "" + c.runs.length), one(x.lambda),
-      show("clean.*.accuracy"), x.n ? percent(1 / x.n) : "\u2013", show("clean.*.chance_corrected"),
+      show("clean.*.accuracy"), x.given ? "\u2013" : percent(1 / x.n), show("clean.*.chance_corrected"),
       show("test.*.accuracy"),
       show("control.*.accuracy")
     ];
@@ -116,7 +116,8 @@ function differences() {
 function lambdas() {
   const groups = new Map();
   withRuns.filter(c => known(c.lambda)).forEach(c => groups.set(c.group, [...(groups.get(c.group) || []), c]));
-  const lossOf = c => [...new Set(c.heads.filter(x => x.lambda).map(x => x.loss))].join(" and ");
+  const push = x => x.name + ": " + x.loss + (x.schedule === "constant" ? "" : ", " + x.schedule);
+  const lossOf = c => [...new Set(c.heads.filter(x => x.lambda).map(push))].join(" and ");
   const drawn = [];
   groups.forEach(all => {
     const losses = [...new Set(all.filter(c => c.lambda).map(lossOf))];

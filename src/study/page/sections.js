@@ -105,7 +105,8 @@ function cost() {
   withRuns.filter(c => c.cost.timed_epochs).forEach(c => {
     const heads = headsOf([c]),
           name = heads.length ? count(heads.length, "random head") + ", n = "
-            + [...new Set(heads.map(x => x.n || "given"))].join(", ") + (heads.some(x => x.lambda) ? ", \u03bb > 0" : "") :
+            + [...new Set(heads.map(x => x.n || "given"))].join(", ")
+            + (heads.some(x => x.lambda) ? ", \u03bb > 0" : "") :
                                 "no random head";
     groups.set(name + c.network, [...(groups.get(name + c.network) || []), {...c, label: name}]);
   });
@@ -233,7 +234,7 @@ function runs() {
   return section("runs", "Runs",
       h("p", {}, "Every number above comes from these. A key is the hash of the configuration below it. ",
           R.folder ? "" : [h("code", {}, "rote study export"), " writes the same runs as text."],
-          several ? "" : [" Device of all: ", [...devices][0], "."]),
+          devices.size === 1 ? [" Device of all: ", [...devices][0], "."] : ""),
       table(["key", "what", "state", "epochs", "time", "energy", ...(several ? ["device"] : [])], R.runs.map(r => ({
         id: "run-" + r.key,
         cells: [
