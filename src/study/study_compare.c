@@ -205,10 +205,15 @@ static enum rote_status print_warnings(struct rote_study *s, struct base_buf *ou
                         "  %-16s  %6s  %11s  %8s  %5s\n", w[0].turned, runs, "signal", "AUROC", "median lead",
                         "in time", "false"));
     for (int k = 0; k < STUDY_SIGNALS; k++) {
+        char auroc[16] = "-", lead[16] = "-";
         if (!w[k].runs)
             continue;
-        TRY(base_buf_printf(out, "  %-16s  %6.3f  %+11.1f  %4d/%-3d  %2d/%-2d\n", w[k].signal, w[k].auroc, w[k].lead,
-                            w[k].warned, w[k].turned, w[k].false_warnings, w[k].runs - w[k].turned));
+        if (isfinite(w[k].auroc))
+            snprintf(auroc, sizeof auroc, "%.3f", w[k].auroc);
+        if (isfinite(w[k].lead))
+            snprintf(lead, sizeof lead, "%+.1f", w[k].lead);
+        TRY(base_buf_printf(out, "  %-16s  %6s  %11s  %4d/%-3d  %2d/%-2d\n", w[k].signal, auroc, lead, w[k].warned,
+                            w[k].turned, w[k].false_warnings, w[k].runs - w[k].turned));
     }
 out:
     return st;

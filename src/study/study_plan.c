@@ -196,5 +196,6 @@ out:
 
 void study_plan_free(struct study_plan *p)
 {
+    base_free(p->base.source);
     schema_free(&schema, p);
 }
