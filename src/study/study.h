@@ -178,8 +178,9 @@ struct study_energy {
     double counted;     /* base_now() */
 };
 void study_energy_start(struct study_energy *e);
-/* To be called every few minutes at least, for the counters wrap; it reads them once a second at most. */
-void study_energy_count(struct study_energy *e);
+/* To be called every few minutes at least, for the counters wrap, and at the end; before that it reads them once a second
+ * at most. */
+void study_energy_count(struct study_energy *e, bool end);
 /* study_energy_nvml.c: GPUs' counters, NAN of those that do not tell; returns their number, `room` at most. */
 int study_energy_gpus(double *microjoules, int room);
 

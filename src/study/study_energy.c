@@ -78,10 +78,10 @@ void study_energy_start(struct study_energy *e)
     read_counters(e);
 }
 
-void study_energy_count(struct study_energy *e)
+void study_energy_count(struct study_energy *e, bool end)
 {
     double now = base_now();
-    if (!e->counters || now - e->counted < 1)
+    if (!e->counters || (!end && now - e->counted < 1))
         return;
     e->counted = now;
     read_counters(e);

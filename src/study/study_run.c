@@ -50,7 +50,7 @@ static int tell(const struct work *w, enum rote_study_event event, const struct 
 static int train_progress(void *user, const struct rote_progress *p)
 {
     struct work *w = user;
-    study_energy_count(&w->energy);
+    study_energy_count(&w->energy, false);
     return tell(w, ROTE_STUDY_TRAINING, p, NULL);
 }
 
@@ -177,7 +177,7 @@ static enum rote_status do_run(struct work *w, struct rote_device *dev)
     if (!st)
         st = r->epochs >= r->config.epochs ? train_run(t, &hooks) : train_until(t, r->epochs, &hooks, &more);
     put.seconds = base_now() - began;
-    study_energy_count(&w->energy);
+    study_energy_count(&w->energy, true);
     put.joules = w->energy.counters ? w->energy.joules : NAN;
     if (!st && !train_report(t, &report)) {
         put.seconds = report.seconds > put.seconds ? report.seconds : put.seconds; /* with what killed processes did */
