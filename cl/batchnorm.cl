@@ -226,7 +226,7 @@ VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float
                                        global const float *dy, global const float *restrict dgamma,
                                        global const float *restrict dbeta, global float *dx, global float *dr,
                                        const ulong rows, const int C, const int span, const int block, const int mode,
-                                   const int stream)
+                                       const int stream)
 {
     ROWS
     const float share = 1.0f / (float)rows;

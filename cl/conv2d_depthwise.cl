@@ -4,7 +4,7 @@
  * filter gradient:  dw[r,s,c] = sum over p,q,n of x[h,w,n,c] * dy[p,q,n,c]
  *
  * A work-item (work-groups of 1) takes NB samples of a pixel after another, so that windows find in the
- * cache what their neighbours read: for each vector of channels sums of ROWS samples over the taps.
+ * cache what their neighbours read: for each LINE of channels sums of ROWS samples over the taps.
  * Filter gradient: a work-item takes a share of the pixels, NB samples at a time; for each vector of
  * channels TB taps at a time, whose sums stay in its scratch.
  * float32, by fma; taps outside the image are left out. Limit: R*S <= TAPS. */
@@ -16,7 +16,7 @@
 #ifndef ROWS
 #define ROWS 4
 #endif
-/* Channels that are written together: what a line of memory holds. */
+/* Channels that are written together: what a line of memory holds (vec.clh, VSTREAM). */
 #define LINE (VEC < 16 ? 16 : VEC)
 #ifndef TB
 #define TB 9 /* taps at a time */

@@ -48,7 +48,8 @@
         }                                                                        \
         UNROLL for (int i = 0; i < COUNT; i++) {                                 \
             UNROLL for (int v = 0; v < NV; v++)                                  \
-                vec_put(acc[i][v], o + (long)(n + i) * K + v * VEC, left - v * VEC, stream); \
+                vec_put(acc[i][v], o + (long)(n + i) * K + v * VEC, left - v * VEC,  \
+                        stream);                                                 \
         }                                                                        \
     }
 

@@ -19,7 +19,8 @@
 VECTOR_KERNEL void maxpool_fwd__plain(global const float *restrict x, global float *restrict y,
                                       global int *restrict index, const int span, const int NC, const int H,
                                       const int W, const int P, const int Q, const int window_h, const int window_w,
-                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w, const int stream)
+                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w,
+                                      const int stream)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
     SPAN_LOOP
@@ -57,7 +58,8 @@ int last_window(const int h, const int stride, const int pad, const int count)
 VECTOR_KERNEL void maxpool_bwd__plain(global const float *restrict dy, global const int *restrict index,
                                       global float *restrict dx, const int span, const int NC, const int H,
                                       const int W, const int P, const int Q, const int window_h, const int window_w,
-                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w, const int stream)
+                                      const int stride_h, const int stride_w, const int pad_h, const int pad_w,
+                                      const int stream)
 {
     const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);
@@ -77,7 +79,8 @@ VECTOR_KERNEL void maxpool_bwd__plain(global const float *restrict dy, global co
 VECTOR_KERNEL void avgpool_fwd__plain(global const float *restrict x, global float *restrict y, const int span,
                                       const int NC, const int H, const int W, const int P, const int Q,
                                       const int window_h, const int window_w, const int stride_h, const int stride_w,
-                                      const int pad_h, const int pad_w, const int stream)
+                                      const int pad_h, const int pad_w,
+                                      const int stream)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
     SPAN_LOOP
@@ -96,7 +99,8 @@ VECTOR_KERNEL void avgpool_fwd__plain(global const float *restrict x, global flo
 VECTOR_KERNEL void avgpool_bwd__plain(global const float *restrict dy, global float *restrict dx, const int span,
                                       const int NC, const int H, const int W, const int P, const int Q,
                                       const int window_h, const int window_w, const int stride_h, const int stride_w,
-                                      const int pad_h, const int pad_w, const int stream)
+                                      const int pad_h, const int pad_w,
+                                      const int stream)
 {
     const int pixel = get_global_id(1), h = pixel / W, w = pixel % W;
     const int p0 = first_window(h, window_h, stride_h, pad_h), p1 = last_window(h, stride_h, pad_h, P);

@@ -4,13 +4,14 @@
 
 #include "graph/graph.h"
 
-struct one {
+struct named_call {
     char *words;
-    size_t length, place; /* of the sources that it has built; among all calls */
+    size_t length; /* of the sources that are built for it */
+    size_t place;  /* among all calls */
 };
 
 struct calls {
-    struct one *call;
+    struct named_call *call;
     size_t count, cap;
 };
 
@@ -37,7 +38,7 @@ static enum rote_status add(struct calls *c, const struct op_inst *inst, size_t 
         TRY(base_grow(&c->call, c->cap * 2 + 16, sizeof *c->call));
         c->cap = c->cap * 2 + 16;
     }
-    c->call[c->count] = (struct one){text.text, length, c->count};
+    c->call[c->count] = (struct named_call){text.text, length, c->count};
     c->count++;
     text.text = NULL;
 out:
@@ -76,7 +77,7 @@ out:
 
 static int longest_first(const void *a, const void *b)
 {
-    const struct one *x = a, *y = b;
+    const struct named_call *x = a, *y = b;
     return x->length != y->length ? (x->length < y->length) - (x->length > y->length)
                                   : (x->place > y->place) - (x->place < y->place);
 }

@@ -192,7 +192,8 @@ static double flops_filter(const struct call *c)
 }
 
 /* x, w, the y that follows, attributes: each line serves all three passes. The last are there for the
- * self-test: Winograd's programs with many rows, and panel by panel. */
+ * self-test: Winograd's programs with many rows, and panel by panel; and rows of whole vectors in groups, which may be
+ * stored past the caches. */
 #define CASES(X)                                                                           \
     X("1x1x1x1", "1x1x1x1", "1x1x1x1", "")                                                 \
     X("5x7x2x3", "3x3x3x4", "5x7x2x4", "pad_h=1 pad_w=1")                                  \

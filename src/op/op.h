@@ -137,12 +137,11 @@ size_t op_group_1d(const struct op_inst *inst);
 /* The vector width of channel loops (cl/common/vec.clh): the native one on CPUs, 4 on
  * GPUs, no wider than needed; and as options "-DVEC=8". */
 int op_vec(const struct op_inst *inst, int64_t channels);
+void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16]);
 /* For a kernel file's options: " -DCACHE_HINTS" where PREFETCH and VSTREAM (cl/common/vec.clh) can be had, or "". */
 const char *op_cache_option(const struct op_inst *inst);
 /* Whether an output whose rows have `row` floats goes past the caches (VSTREAM of cl/common/vec.clh, `vec` floats a
  * vector): they would not keep it until it is read. */
 bool op_streams(const struct op_inst *inst, int64_t bytes, int64_t row, int vec);
-
-void op_vec_options(const struct op_inst *inst, int64_t channels, char out[16]);
 
 #endif

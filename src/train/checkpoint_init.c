@@ -29,9 +29,9 @@ static enum rote_status load(struct model *m, const struct st_file *f, const cha
         if (head && (!x || !fits(x, v)))
             continue;
         if (!x)
-            FAIL(ROTE_EFORMAT, "init: %s has no %s; configure the network that it is of", path, v->name);
+            FAIL(ROTE_EFORMAT, "%s has no %s; configure the network that it is of", path, v->name);
         if (!fits(x, v))
-            FAIL(ROTE_EFORMAT, "init: %s in %s has another shape; configure the network that it is of", v->name, path);
+            FAIL(ROTE_EFORMAT, "%s in %s has another shape; configure the network that it is of", v->name, path);
         TRY(model_write_value(m, i, p->state ? m->states : m->params, 0, x->data));
     }
 out:
@@ -51,7 +51,7 @@ enum rote_status checkpoint_init(struct rote_run *t, const char *path)
     TRY(st_read(file, &f));
     TRY(load(t->net.m, f, file));
 out:
-    if (st && !f)
+    if (st)
         base_error_prefix("init");
     st_free(f);
     base_free(file);

@@ -86,7 +86,8 @@ struct rote_run {
 enum rote_status train_plan(struct rote_run *t, bool probes);
 struct model_plan_options train_plan_options(const struct rote_run *t, bool control); /* of a training step */
 
-enum rote_status train_prepare(struct rote_run *t); /* allocates, uploads, and sets initial values */
+/* Allocates, uploads, and sets initial values: train_start without `init`, for a checkpoint to follow. */
+enum rote_status train_prepare(struct rote_run *t);
 
 /* head_labels.c */
 /* Reads the files of heads that have labels of their own, in the order of cfg.heads; `given`: training samples before

@@ -86,7 +86,8 @@ static void make_head(const struct rote_run *t, const struct config_head *h, str
     *out = (struct model_head){.kind = own ? HEAD_CLASS : h->per_class ? HEAD_RANDOM_PER_CLASS : HEAD_RANDOM,
                                .n = config_head_labels(h, t->data->classes), .loss = own ? LOSS_OWN : losses[h->loss],
                                .lambda = h->lambda, .smoothing = own ? t->cfg.label_smoothing : 0,
-                               .probe = t->cfg.frozen, .scheduled = h->schedule == CONFIG_LAMBDA_GANIN, .redraw = h->redraw,
+                               .probe = t->cfg.frozen, .scheduled = h->schedule == CONFIG_LAMBDA_GANIN,
+                               .redraw = h->redraw,
                                .seed = (uint64_t)config_head_seed(&t->cfg, h)};
     snprintf(out->name, sizeof out->name, "%s", h->name);
     snprintf(out->at, sizeof out->at, "%s", h->at);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "progress.h"
 #include "rote.h"
@@ -101,6 +102,14 @@ static void tell_result(const struct arguments *a, const rote_run *run)
     }
 }
 
+static void tell_checkpoint(const char *folder)
+{
+    char latest[4096];
+    snprintf(latest, sizeof latest, "%s/latest", folder);
+    if (!access(latest, F_OK))
+        fprintf(stderr, "the last checkpoint is in %s\n", folder);
+}
+
 static int train(const struct arguments *a, const rote_config *config, const char *selector)
 {
     struct progress bar;
@@ -129,6 +138,8 @@ static int train(const struct arguments *a, const rote_config *config, const cha
         code = cli_fail("train", st);
     if (st == ROTE_EINTERRUPTED)
         fprintf(stderr, "resume with: rote train --resume %s\n", rote_run_folder(run));
+    if (st == ROTE_ENUMERIC && run)
+        tell_checkpoint(rote_run_folder(run));
     if (!st)
         tell_result(a, run);
     if (a->trace && dev && (!st || st == ROTE_EINTERRUPTED)) {
