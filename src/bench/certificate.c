@@ -1,4 +1,4 @@
-/* A certificate: one JSON object that grows by cases; tables, JUnit XML and comparisons are made from it. */
+/* A certificate: one JSON object that grows by cases; tables and JUnit XML are made from it. */
 #include <fnmatch.h>
 #include <math.h>
 #include <stdlib.h>
@@ -7,10 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/certificate.h"
 #include "rote/certify.h"
-
-#define FORMAT "rote-certificate-1"
 
 struct waiver {
     char *pattern, *reason;
@@ -54,8 +52,8 @@ enum rote_status rote_certificate_new(const struct rote_device_info *device, enu
     if (!uname(&u))
         snprintf(system, sizeof system, "%s %s %s", u.sysname, u.release, u.machine);
     strftime(date, sizeof date, "%Y-%m-%d", gmtime_r(&now, &day));
-    c->o = json_pack("{s:s s:{s:s s:s s:s} s:s s:s s:o s:{s:s s:I} s:[]}", "format", FORMAT, "rote", "version",
-                     rote_version(), "commit", ROTE_COMMIT, "kernels", kernels, "date", date, "level",
+    c->o = json_pack("{s:s s:{s:s s:s s:s} s:s s:s s:o s:{s:s s:I} s:[]}", "format", CERTIFICATE_FORMAT, "rote",
+                     "version", rote_version(), "commit", ROTE_COMMIT, "kernels", kernels, "date", date, "level",
                      level_words[level], "device", device_json(device), "host", "system", system, "processors",
                      (json_int_t)sysconf(_SC_NPROCESSORS_ONLN), "cases");
     c->cases = json_object_get(c->o, "cases");
@@ -188,7 +186,7 @@ int rote_certificate_bad(const rote_certificate *c)
     return c ? c->bad : 0;
 }
 
-static const char *text_of(const json_t *o, const char *key)
+const char *cert_text(const json_t *o, const char *key)
 {
     const char *s = json_string_value(json_object_get(o, key));
     return s ? s : "";
@@ -216,14 +214,14 @@ static bool next_group(const json_t *cases, size_t *at, struct group *g)
     size_t n = json_array_size(cases);
     if (*at >= n)
         return false;
-    *g = (struct group){.name = text_of(json_array_get(cases, *at), "id")};
+    *g = (struct group){.name = cert_text(json_array_get(cases, *at), "id")};
     g->length = prefix_of(g->name, 2);
     for (; *at < n; ++*at) {
         const json_t *o = json_array_get(cases, *at);
-        const char *id = text_of(o, "id");
+        const char *id = cert_text(o, "id");
         if (prefix_of(id, 2) != g->length || strncmp(id, g->name, g->length))
             break;
-        g->count[rote_case_verdict_of(text_of(o, "verdict"))]++;
+        g->count[rote_case_verdict_of(cert_text(o, "verdict"))]++;
         g->cases++;
         g->error = fmax(g->error, json_number_value(json_object_get(o, "error")));
         g->ulp = fmax(g->ulp, json_number_value(json_object_get(o, "ulp")));
@@ -346,17 +344,17 @@ enum rote_status rote_certificate_text(const rote_certificate *c, char **text)
     TRY(text_groups(c, &b));
     TRY(base_buf_printf(&b, "\n"));
     json_array_foreach(c->cases, i, o) {
-        const char *verdict = text_of(o, "verdict"), *id = text_of(o, "id");
+        const char *verdict = cert_text(o, "verdict"), *id = cert_text(o, "id");
         json_t *value = json_object_get(o, "value"), *waived = json_object_get(o, "waived");
         bool other = strcmp(verdict, "right") && strcmp(verdict, "untaken");
         if (value)
-            TRY(base_buf_printf(&b, "%-26s %.4g %s\n", id, json_number_value(value), text_of(o, "unit")));
+            TRY(base_buf_printf(&b, "%-26s %.4g %s\n", id, json_number_value(value), cert_text(o, "unit")));
         else if (!strncmp(id, "training/", 9) && !other)
             TRY(base_buf_printf(&b, "%-26s right, %.3f of the envelope of references that rounding moved\n", id,
                                 json_number_value(json_object_get(o, "error"))));
         if (other)
-            TRY(base_buf_printf(&b, "%-8s %s: %s%s%s\n", verdict, id, text_of(o, "why"), waived ? "; waived: " : "",
-                                waived ? text_of(waived, "reason") : ""));
+            TRY(base_buf_printf(&b, "%-8s %s: %s%s%s\n", verdict, id, cert_text(o, "why"), waived ? "; waived: " : "",
+                                waived ? cert_text(waived, "reason") : ""));
     }
     for (size_t w = 0; w < c->waivers; w++)
         if (!c->waiver[w].used)
@@ -399,7 +397,7 @@ out:
 static enum rote_status junit_case(struct base_buf *b, const json_t *o)
 {
     enum rote_status st = ROTE_OK;
-    const char *id = text_of(o, "id"), *verdict = text_of(o, "verdict");
+    const char *id = cert_text(o, "id"), *verdict = cert_text(o, "verdict");
     enum rote_case_verdict v = rote_case_verdict_of(verdict);
     size_t op = prefix_of(id, 1);
     TRY(base_buf_printf(b, "  <testcase classname=\"%.*s\" name=\"", (int)op, id));
@@ -408,8 +406,8 @@ static enum rote_status junit_case(struct base_buf *b, const json_t *o)
     if (v == ROTE_CASE_RIGHT)
         return base_buf_printf(b, "/>\n");
     TRY(base_buf_printf(b, "><%s message=\"%s", rote_case_bad(v) ? "failure" : "skipped", verdict));
-    TRY(base_buf_printf(b, "%s", *text_of(o, "why") ? ": " : ""));
-    TRY(escaped(b, text_of(o, "why")));
+    TRY(base_buf_printf(b, "%s", *cert_text(o, "why") ? ": " : ""));
+    TRY(escaped(b, cert_text(o, "why")));
     TRY(base_buf_printf(b, "\"/></testcase>\n"));
 out:
     return st;
@@ -425,11 +423,11 @@ enum rote_status rote_certificate_junit(const rote_certificate *c, char **text)
     if (!c || !text)
         return base_null_argument("rote_certificate_junit");
     json_array_foreach(c->cases, i, o) {
-        enum rote_case_verdict v = rote_case_verdict_of(text_of(o, "verdict"));
+        enum rote_case_verdict v = rote_case_verdict_of(cert_text(o, "verdict"));
         skipped += v != ROTE_CASE_RIGHT && !rote_case_bad(v);
     }
     TRY(base_buf_printf(&b, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuite name=\"rote certify "));
-    TRY(escaped(&b, text_of(json_object_get(c->o, "device"), "id")));
+    TRY(escaped(&b, cert_text(json_object_get(c->o, "device"), "id")));
     TRY(base_buf_printf(&b, "\" tests=\"%d\" failures=\"%d\" skipped=\"%d\">\n", (int)json_array_size(c->cases), c->bad,
                         skipped));
     json_array_foreach(c->cases, i, o)
@@ -438,113 +436,6 @@ enum rote_status rote_certificate_junit(const rote_certificate *c, char **text)
     *text = b.text;
     b.text = NULL;
 out:
-    base_buf_free(&b);
-    return st;
-}
-
-/* --- comparison ----------------------------------------------------------------------- */
-
-static enum rote_status load(const char *path, json_t **out)
-{
-    json_error_t e;
-    *out = json_load_file(path, 0, &e);
-    if (!*out)
-        return base_error(ROTE_EFORMAT, "%s:%d: %s", path, e.line, e.text);
-    if (strcmp(text_of(*out, "format"), FORMAT) || !json_is_array(json_object_get(*out, "cases")))
-        return base_error(ROTE_EFORMAT, "%s: not a certificate; `rote certify -o %s` writes one", path, path);
-    return ROTE_OK;
-}
-
-static json_t *by_id(const json_t *certificate)
-{
-    json_t *map = json_object(), *o;
-    size_t i;
-    json_array_foreach(json_object_get(certificate, "cases"), i, o)
-        json_object_set(map, text_of(o, "id"), o);
-    return map;
-}
-
-static enum rote_status compare_facts(struct base_buf *b, const char *part, const json_t *x, const json_t *y)
-{
-    enum rote_status st = ROTE_OK;
-    const char *key;
-    json_t *v, *px = json_object_get(x, part), *py = json_object_get(y, part);
-    json_object_foreach(px, key, v) {
-        json_t *w = json_object_get(py, key);
-        if (json_equal(v, w))
-            continue;
-        char *from = json_dumps(v, JSON_ENCODE_ANY), *to = w ? json_dumps(w, JSON_ENCODE_ANY) : NULL;
-        st = base_buf_printf(b, "%s.%-22s %s  ->  %s\n", part, key, from ? from : "", to ? to : "nothing");
-        free(from);
-        free(to);
-        TRY(st);
-    }
-out:
-    return st;
-}
-
-/* Verdicts and rates of the cases of x against y's; what only x has. */
-static enum rote_status compare_cases(struct base_buf *b, json_t *x, json_t *y, bool forward, int *differences,
-                                      int *same, int *bits)
-{
-    enum rote_status st = ROTE_OK;
-    const char *id;
-    json_t *v;
-    json_object_foreach(x, id, v) {
-        json_t *w = json_object_get(y, id);
-        if (!w) {
-            ++*differences;
-            TRY(base_buf_printf(b, "only in %s: %s (%s)\n", forward ? "A" : "B", id, text_of(v, "verdict")));
-            continue;
-        }
-        if (!forward)
-            continue;
-        double from = json_number_value(json_object_get(v, "value"));
-        double to = json_number_value(json_object_get(w, "value"));
-        if (strcmp(text_of(v, "verdict"), text_of(w, "verdict"))) {
-            ++*differences;
-            TRY(base_buf_printf(b, "%s -> %s: %s%s%s\n", text_of(v, "verdict"), text_of(w, "verdict"), id,
-                                *text_of(w, "why") ? ": " : "", text_of(w, "why")));
-        } else if (from > 0 && to > 0) {
-            TRY(base_buf_printf(b, "%s: %.4g -> %.4g %s (%.2f times)\n", id, from, to, text_of(w, "unit"), to / from));
-        } else {
-            ++*same;
-            *bits += !json_equal(json_object_get(v, "ulp"), json_object_get(w, "ulp"));
-        }
-    }
-out:
-    return st;
-}
-
-enum rote_status rote_certificate_compare(const char *a_path, const char *b_path, char **text, int *differences)
-{
-    enum rote_status st = ROTE_OK;
-    struct base_buf b = {0};
-    json_t *x = NULL, *y = NULL, *mx = NULL, *my = NULL;
-    static const char *const parts[] = {"rote", "device", "host"};
-    int same = 0, bits = 0;
-    if (!a_path || !b_path || !text || !differences)
-        return base_null_argument("rote_certificate_compare");
-    *differences = 0;
-    TRY(load(a_path, &x));
-    TRY(load(b_path, &y));
-    TRY(base_buf_printf(&b, "A %s (%s, %s)\nB %s (%s, %s)\n\n", a_path, text_of(x, "date"), text_of(x, "level"), b_path,
-                        text_of(y, "date"), text_of(y, "level")));
-    for (size_t i = 0; i < COUNT_OF(parts); i++)
-        TRY(compare_facts(&b, parts[i], x, y));
-    mx = by_id(x);
-    my = by_id(y);
-    TRY(compare_cases(&b, mx, my, true, differences, &same, &bits));
-    TRY(compare_cases(&b, my, mx, false, differences, &same, &bits));
-    TRY(base_buf_printf(&b, "\n%d cases with the same verdict, %d of them with another greatest error; "
-                        "%d differences\n", same, bits, *differences));
-    *text = b.text;
-    b.text = NULL;
-out:
-    json_decref(x);
-    json_decref(y);
-    json_decref(mx);
-    json_decref(my);
     base_buf_free(&b);
     return st;
 }

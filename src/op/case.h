@@ -67,7 +67,8 @@ enum rote_status op_bound_new(struct rote_device *dev, const struct call *c, con
 /* Waits for the device first. */
 void op_bound_free(struct op_bound *b);
 
-/* Runs `variant` twice on poisoned outputs and compares every element with `want`. */
+/* Runs `variant` twice on poisoned outputs, the second time past the caches where the rows allow it, and compares every
+ * element with `want`. */
 enum rote_status op_case_check(struct rote_device *dev, const struct op_case *k, const char *variant,
                              void *const want[CALL_MAX_PORTS], struct op_case_result *r);
 /* The same with outputs in the memory of inputs, by op_def.in_place: rule number `rule`
