@@ -20,7 +20,6 @@
 #ifndef PT
 #define PT 6
 #endif
-#define HALF (PT > 1 ? PT / 2 : 1)
 #define KT (NV * VEC)
 
 /* to[rows][width] from rows `row` floats apart; what would leave the buffer, `end`, is loaded in part. */
@@ -34,57 +33,52 @@ static inline void copy_rows(global float *to, global const float *from, global 
         }
 }
 
-/* out[COUNT rows][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]. Each step
- * asks for a line of what is copied next, `ahead`, rows ahead_row apart. */
-#define DIRECT_TILE(name, COUNT)                                                                              \
-    static inline void name(global const float *a, const long a_row, const long a_step,                       \
-                            global const float *b, const long b_row, global float *out, const long out_row,   \
-                            const int depth, const int add, const int left, global const float *ahead,        \
-                            const long ahead_row)                                                               \
-    {                                                                                                          \
-        vecf acc[COUNT][NV];                                                                                   \
-        UNROLL for (int i = 0; i < COUNT; i++) {                                                               \
-            UNROLL for (int v = 0; v < NV; v++)                                                                \
-                acc[i][v] = add ? vec_load(out + i * out_row + v * VEC, left - v * VEC) : (vecf)(0.0f);        \
-        }                                                                                                      \
-        for (int d = 0; d < depth; d++, a += a_step, b += b_row) {                                             \
-            vecf wv[NV];                                                                                       \
-            PREFETCH(ahead + d * ahead_row);                                                                   \
-            UNROLL for (int v = 0; v < NV; v++)                                                                \
-                wv[v] = VLOAD(b + v * VEC);                                                                    \
-            UNROLL for (int i = 0; i < COUNT; i++) {                                                           \
-                const vecf x = (vecf)(a[i * a_row]);                                                           \
-                UNROLL for (int v = 0; v < NV; v++)                                                            \
-                    acc[i][v] = fma(x, wv[v], acc[i][v]);                                                      \
-            }                                                                                                  \
-        }                                                                                                      \
-        UNROLL for (int i = 0; i < COUNT; i++) {                                                               \
-            UNROLL for (int v = 0; v < NV; v++)                                                                \
-                vec_store(acc[i][v], out + i * out_row + v * VEC, left - v * VEC);                             \
-        }                                                                                                      \
+/* out[rows <= PT][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]; rows past the
+ * last are the first one again, and are not stored. Each step asks for a line of what is read next, `ahead`, rows
+ * ahead_row apart. */
+static inline void direct_tile(global const float *a, const long a_row, const long a_step, global const float *b,
+                               const long b_row, global float *out, const long out_row, const int rows, const int depth,
+                               const int add, const int left, global const float *ahead, const long ahead_row)
+{
+    vecf acc[PT][NV];
+    long row[PT];
+    UNROLL for (int i = 0; i < PT; i++) {
+        row[i] = i < rows ? i * a_row : 0;
+        UNROLL for (int v = 0; v < NV; v++)
+            acc[i][v] = add && i < rows ? vec_load(out + i * out_row + v * VEC, left - v * VEC) : (vecf)(0.0f);
     }
-DIRECT_TILE(direct_tile, PT)
-DIRECT_TILE(direct_half, HALF)
-DIRECT_TILE(direct_row, 1)
+    for (int d = 0; d < depth; d++, a += a_step, b += b_row) {
+        vecf wv[NV];
+        PREFETCH(ahead + d * ahead_row);
+        UNROLL for (int v = 0; v < NV; v++)
+            wv[v] = VLOAD(b + v * VEC);
+        UNROLL for (int i = 0; i < PT; i++) {
+            const vecf x = (vecf)(a[row[i]]);
+            UNROLL for (int v = 0; v < NV; v++)
+                acc[i][v] = fma(x, wv[v], acc[i][v]);
+        }
+    }
+    UNROLL for (int i = 0; i < PT; i++) {
+        if (i < rows) {
+            UNROLL for (int v = 0; v < NV; v++)
+                vec_store(acc[i][v], out + i * out_row + v * VEC, left - v * VEC);
+        }
+    }
+}
 
 /* The same for any number of rows. */
 static inline void direct_rows(global const float *a, const long a_row, const long a_step, global const float *b,
                                const long b_row, global float *out, const long K, const int rows, const int depth,
                                const int add, const int left, global const float *ahead, const long ahead_row)
 {
-    int m = 0;
-#define AT_M a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, depth, add, left, ahead + m / PT * 16, ahead_row
-    for (; m + PT <= rows; m += PT)
-        direct_tile(AT_M);
-    for (; m + HALF <= rows; m += HALF)
-        direct_half(AT_M);
-    for (; m < rows; m++)
-        direct_row(AT_M);
-#undef AT_M
+    for (int m = 0; m < rows; m += PT)
+        direct_tile(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, rows - m, depth, add, left,
+                    ahead + m / PT * 16, ahead_row);
 }
 
-/* scratch of each work-item: DB >= KT rows of KT. A work-item takes MB rows of a panel after another; it
- * copies the panel where that pays (`copies`), or at the buffer's end. */
+/* scratch of each work-item: DB >= KT rows of KT. A work-item takes its blocks of MB rows of a panel for one piece of
+ * a tap's channels after another, so that a piece's rows of `in` serve all of its panels; it copies a panel's rows
+ * where that pays (`copies`), or where its vectors would leave the buffer. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__direct(global const float *restrict in, global const float *restrict w,
                                    global float *restrict scratch, global float *restrict out, const int M,
@@ -92,23 +86,26 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
                                    const int shares, const int copies)
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
+    const long all = (long)T * C, whole = all - (panels * KT - 1) / K; /* rows whose panels all end in the buffer */
     global float *panel = scratch + get_global_id(0) * ((ulong)DB * KT);
-    long unit, end;
-    share_of((long)panels * blocks, shares, get_global_id(0), &unit, &end);
-    for (; unit < end; unit++) {
-        const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB, rows = M - m0 < MB ? M - m0 : MB;
-        for (int t = 0; t < T; t++)
-            for (int c0 = 0, depth; c0 < C; c0 += depth) {
-                global const float *b = w + ((long)t * C + c0) * K + k0, *end = w + (long)T * C * K;
-                const long whole = (end - b - KT) / K + 1; /* rows of which a panel's vectors end in the buffer */
-                const int copy = copies || end - b < KT, most = copy ? DB : whole < C ? (int)whole : C;
-                depth = C - c0 < most ? C - c0 : most;
+    long first, end;
+    share_of((long)panels * blocks, shares, get_global_id(0), &first, &end);
+    for (int t = 0; t < T && first < end; t++)
+        for (int c0 = 0, depth; c0 < C; c0 += depth) {
+            const long row = (long)t * C + c0, left = C - c0;
+            const int copy = copies || row >= whole;
+            const long most = copy ? DB : whole - row;
+            depth = (int)(left < most ? left : most);
+            for (long unit = first; unit < end; unit++) {
+                const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB;
+                global const float *b = w + row * K + k0;
                 if (copy)
-                    copy_rows(panel, b, end, K, depth, KT);
+                    copy_rows(panel, b, w + all * K, K, depth, KT);
                 direct_rows(in + ((long)t * M + m0) * C + c0, C, 1, copy ? panel : b, copy ? KT : K,
-                            out + (long)m0 * K + k0, K, rows, depth, t + c0 > 0, K - k0, b + (long)depth * K, K);
+                            out + (long)m0 * K + k0, K, M - m0 < MB ? M - m0 : MB, depth, row > 0, K - k0,
+                            unit + 1 < end ? b + KT : b + (long)depth * K, K);
             }
-    }
+        }
 }
 
 /* Z matrices b [K][C], one for each pixel of out; DB is a multiple of VEC. */
@@ -146,26 +143,30 @@ kernel void conv2d_product__direct_transposed(global const float *restrict in, g
     }
 }
 
-/* scratch of each work-item: M rows of a panel of dy, M rows of XB channels, whole vectors. A work-item
- * takes XB channels of a tap and panel after another. */
+/* scratch of each work-item: M rows of PB panels of dy, M rows of XB channels, whole vectors. A work-item takes XB
+ * channels of a tap after another with PB panels. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_filter__direct(global const float *restrict x, global const float *restrict dy,
                                   global float *restrict scratch, global float *restrict dw, const int M, const int C,
-                                  const int K, const int T, const int XB, const int shares)
+                                  const int K, const int T, const int XB, const int PB, const int shares)
 {
-    const int panels = (K + KT - 1) / KT, blocks = (C + XB - 1) / XB;
-    global float *panel = scratch + get_global_id(0) * ((ulong)M * (KT + XB)), *columns = panel + (long)M * KT;
+    const int panels = (K + KT - 1) / KT, sets = (panels + PB - 1) / PB, blocks = (C + XB - 1) / XB;
+    global float *panel = scratch + get_global_id(0) * ((ulong)M * (PB * KT + XB)), *columns = panel + (long)M * PB * KT;
     long unit, end;
     int copied = -1;
-    share_of((long)panels * T * blocks, shares, get_global_id(0), &unit, &end);
+    share_of((long)sets * T * blocks, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        const int k0 = (int)(unit / blocks / T) * KT, t = (int)(unit / blocks % T), c0 = (int)(unit % blocks) * XB;
-        const int channels = C - c0 < XB ? C - c0 : XB;
-        global float *to = dw + ((long)t * C + c0) * K + k0;
-        if (k0 != copied)
-            copy_rows(panel, dy + k0, dy + (long)M * K, K, M, KT);
-        copied = k0;
-        copy_rows(columns, x + (long)t * M * C + c0, x + (long)T * M * C, C, M, XB);
-        direct_rows(columns, 1, XB, panel, KT, to, K, channels, M, 0, K - k0, x + (long)t * M * C + c0 + XB, C);
+        const int set = (int)(unit / blocks / T), t = (int)(unit / blocks % T), c0 = (int)(unit % blocks) * XB;
+        const int first = set * PB, count = panels - first < PB ? panels - first : PB;
+        global const float *from = x + (long)t * M * C + c0;
+        for (int p = 0; p < count && set != copied; p++)
+            copy_rows(panel + (long)p * M * KT, dy + (first + p) * KT, dy + (long)M * K, K, M, KT);
+        copied = set;
+        copy_rows(columns, from, x + (long)T * M * C, C, M, XB);
+        for (int p = 0; p < count; p++) {
+            const int k0 = (first + p) * KT;
+            direct_rows(columns, 1, XB, panel + (long)p * M * KT, KT, dw + ((long)t * C + c0) * K + k0, K,
+                        C - c0 < XB ? C - c0 : XB, M, 0, K - k0, from + (c0 + XB < C ? XB : (long)M * C - c0), C);
+        }
     }
 }

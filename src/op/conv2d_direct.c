@@ -1,13 +1,15 @@
 /* The direct variant of a product and a filter gradient that is a plain product of matrices with
  * few rows: linear layers, 1x1 convolutions, matmul (cl/conv2d_direct.cl).
- * Workspace of a product: a block of a panel for each work-item; of a filter gradient: a panel of dy and
- * the channels of x that it is multiplied with. */
+ * Workspace of a product: a block of a panel for each work-item; of a filter gradient: panels of dy and
+ * the channels of x that they are multiplied with. */
 #include "op/conv2d_geometry.h"
 
 #define MOST_ROWS 256 /* above, packing the filter pays */
 #define COPIED_BYTES (256 << 10) /* of a filter, from which on copies of panels pay */
-#define DEPTH 128
+#define LEAST_DEPTH 128 /* channels of a panel's copy */
+#define PANEL_FLOATS 4096 /* of it, half of a small first-level cache */
 #define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
+#define SET_BYTES (128 << 10) /* of dy that it copies */
 #define LEAST_WORK 5e5 /* operations of a work-item: others are woken in vain for less */
 
 #define TUNABLES                                                                                           \
@@ -62,7 +64,8 @@ bool conv2d_filter_direct_accepts(const struct rt_facts *f, const struct conv2d_
 struct layout {
     struct matrices m;
     struct conv2d_tile tile;
-    int64_t panels, block, depth, channels, scratch; /* scratch: floats of a work-item */
+    int64_t panels, block, depth, scratch; /* scratch: floats of a work-item */
+    int64_t channels, set; /* of a filter gradient: channels, and panels that they are multiplied with */
     bool copies;
     size_t items;
 };
@@ -74,8 +77,8 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     matrices_of(g, &l.m);
     l.tile = conv2d_tile_of(inst, g->K, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
-    if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, not two */
-        l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, 8);
+    if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, or two of as many where registers are few */
+        l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, g->transposed && l.tile.vec < 16 ? 4 : 8);
     else
         l.tile = conv2d_tile_of(inst, g->K, (int)pt);
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
@@ -84,12 +87,17 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.block = op_tuned(inst, "block", round_up((l.m.M + blocks - 1) / blocks, l.tile.pt));
     int64_t depth = op_tuned(inst, "depth", 0);
     l.copies = depth || (l.block > 2 * l.tile.pt && 4 * l.m.T * g->C * g->K >= COPIED_BYTES);
-    l.depth = round_up(depth ? depth : DEPTH, l.tile.vec);
+    int64_t initial = PANEL_FLOATS / l.tile.kt > LEAST_DEPTH ? PANEL_FLOATS / l.tile.kt : LEAST_DEPTH;
+    l.depth = round_up(depth ? depth : initial, l.tile.vec);
     l.depth = l.depth > l.tile.kt ? l.depth : l.tile.kt;
-    int64_t most = outer * l.m.T * g->C / (4 * cores); /* of channels, for all cores to have some */
+    /* panels in a set, then channels at a time, for all cores to have some */
+    l.set = l.panels * l.m.T * g->C / (4 * cores * CHANNEL_VECTORS * l.tile.vec);
+    l.set = least(l.set, least(l.panels, SET_BYTES / (4 * l.m.M * l.tile.kt)));
+    l.set = l.set > 1 ? l.set : 1;
+    int64_t sets = (l.panels + l.set - 1) / l.set, most = sets * l.m.T * g->C / (4 * cores);
     l.channels = round_up(least(CHANNEL_VECTORS * l.tile.vec, most > 1 ? most : 1), l.tile.vec);
-    l.scratch = filter ? l.m.M * (l.tile.kt + l.channels) : l.depth * l.tile.kt;
-    int64_t units = filter ? l.panels * l.m.T * ((g->C + l.channels - 1) / l.channels)
+    l.scratch = filter ? l.m.M * (l.set * l.tile.kt + l.channels) : l.depth * l.tile.kt;
+    int64_t units = filter ? sets * l.m.T * ((g->C + l.channels - 1) / l.channels)
                            : outer * ((l.m.M + l.block - 1) / l.block);
     double work = 2.0 * (double)(l.m.M * l.m.T * l.m.Z) * (double)(g->C * g->K);
     units = least(units, 1 + (int64_t)(work / LEAST_WORK));
@@ -127,7 +135,7 @@ enum rote_status conv2d_filter_direct(struct op_inst *inst, const struct conv2d_
 {
     struct layout l = layout_of(inst, g, true);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiii", inst->in[p.in], inst->in[p.filter],
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiiii", inst->in[p.in], inst->in[p.filter],
                   inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.channels,
-                  (int)l.items);
+                  (int)l.set, (int)l.items);
 }

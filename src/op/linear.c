@@ -136,7 +136,8 @@ static double flops_filter(const struct call *c)
     X("1x31x7x3", "1x31x3x63", "1x1x7x63")             \
     X("1x1x64x128", "1x1x128x10", "1x1x64x10")         \
     X("2x3x67x13", "2x3x13x1", "1x1x67x1")             \
-    X("1x2x5x20", "1x2x20x70", "1x1x5x70")
+    X("1x2x5x20", "1x2x20x70", "1x1x5x70")             \
+    X("2x2x7x80", "2x2x80x150", "1x1x7x150")
 
 #define FWD_CASE(x, w, y) "x=" x " w=" w,
 #define DATA_CASE(x, w, y) "dy=" y " w=" w " x=" x,
