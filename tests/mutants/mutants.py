@@ -219,6 +219,11 @@ GROUP_MUTANTS = [
 ]
 
 
+# The variant whose file it is; what other files are for, all of them try.
+VARIANTS = {"conv2d.cl": "tile", "conv2d_filter.cl": "tile", "conv2d_direct.cl": "direct", "conv2d_thin.cl": "thin",
+            "conv2d_depthwise.cl": "depthwise", "conv2d_winograd.cl": "winograd", "conv2d_winograd_filter.cl": "winograd"}
+
+
 def mutate(folder, file, old, new, nth=1):
     """Makes a file in a copy of cl/ wrong."""
     path = folder / file
@@ -253,7 +258,7 @@ def main():
         shutil.copytree(CL, temp / "same")
         if not passes(suite, temp / "same", "", "default"):
             sys.exit("the suite fails on an unchanged copy of the kernels")
-        mutants = [(m, "kernels") for m in MUTANTS] + [(m, GROUPS) for m in GROUP_MUTANTS]
+        mutants = [(m, VARIANTS.get(m[1], "kernels")) for m in MUTANTS] + [(m, GROUPS) for m in GROUP_MUTANTS]
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = [pool.submit(survives, suite, temp / str(i), *m, variant=variant)
                     for i, (m, variant) in enumerate(mutants)]

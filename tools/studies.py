@@ -1,0 +1,184 @@
+"""Makes page and tables of the worked studies from their exported runs, in docs/studies: NAME.html and NAME.md of
+NAME.yaml and NAME.jsonl.
+    python3 tools/studies.py [--rote build/rote] [NAME ...]"""
+import argparse
+import json
+import pathlib
+import re
+import statistics
+import subprocess
+import tempfile
+
+FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/studies"
+RESULTS = (("test.class.accuracy", "test accuracy, %", 100), ("validation.class.accuracy", "validation accuracy, %", 100),
+           ("shifted.all.accuracy", "on shifted data, %", 100), ("test.class.ece", "ECE, %", 100),
+           ("test.class.loss", "test loss", 1), ("clean.class.accuracy", "training accuracy, %", 100))
+EPOCHS = (1, 2, 5, 10, 15, 20, 30)
+
+
+def table(head, rows):
+    lines = ["| " + " | ".join(head) + " |", "|---|" + "---:|" * (len(head) - 1)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+
+
+def signed(x, scale=1.0, digits=2):
+    return "-" if x is None else f"{scale * x:+.{digits}f}"
+
+
+def interval(pair, scale):
+    return "-" if not pair or None in pair else f"{scale * pair[0]:+.2f} to {scale * pair[1]:+.2f}"
+
+
+def scale_of(figure):
+    """Percentage points, but for losses, which are in nats."""
+    return 1.0 if figure.endswith(".loss") else 100.0
+
+
+def results(page):
+    columns = [c for c in RESULTS if any(c[0] in cell["figures"] for cell in page["cells"])]
+    rows = []
+    for cell in page["cells"]:
+        row = [cell["cell"], str(len(cell["runs"]))]
+        for figure, _, scale in columns:
+            f = cell["figures"].get(figure)
+            digits = 2 if scale == 100 else 3
+            row.append("-" if not f else f"{scale * f['mean']:.{digits}f}" +
+                       ("" if f["sd"] is None else f" ± {scale * f['sd']:.{digits}f}"))
+        rows.append(row)
+    return ["## Results", "", "After the last epoch: mean ± standard deviation between runs.", "",
+            *table(["cell", "runs", *(c[1] for c in columns)], rows)]
+
+
+def heads(page):
+    last = max(cell["epochs"] for cell in page["cells"])
+    curves = all("curves" in cell for cell in page["cells"])  # a page has those of few cells
+    epochs = sorted({e for e in EPOCHS if e < last} | {last}) if curves else []
+    rows = []
+    for cell in page["cells"]:
+        for head in (h for h in cell["heads"] if h["random"]):
+            figure = f"clean.{head['name']}.chance_corrected"
+            curve = {p[0]: p[2] for p in cell.get("curves", {}).get(figure, [])}
+            end = cell["figures"].get(figure)
+            control = cell["figures"].get(f"control.{head['name']}.accuracy")
+            n, per = head["n"], "per class" if head["per_class"] else "shared"
+            excess = control and (n * control["mean"] - 1) / (n - 1)
+            rows.append([cell["cell"], head["name"], f"{n}, {per}", head["at"], f"{head['lambda']:.3g}",
+                         *("-" if e not in curve else f"{100 * curve[e]:.2f}" for e in epochs[:-1]),
+                         "-" if not end else f"{100 * end['mean']:.2f} ± {100 * (end['sd'] or 0):.2f}", signed(excess, 100)])
+    if not rows:
+        return []
+    return ["## Random heads", "",
+            "Excess random-label accuracy in %, (n·RLA − 1)/(n − 1), on training samples in evaluation mode: mean over runs, "
+            "at the end ± standard deviation between them. Control: the same head's on a copy of the network that stays as it was drawn.", "",
+            *table(["cell", "head", "n", "at", "λ", *(f"epoch {e}" for e in epochs[:-1]), "end", "control"], rows)]
+
+
+def comparisons(page, key, title, note):
+    if not page[key]:
+        return []
+    with_holm = key == "primary"
+    head = ["of", "against", "figure", "pairs", "difference", "95% t interval", "BCa", "p", *(["Holm", ""] * with_holm)]
+    rows = []
+    for c in page[key]:
+        s = scale_of(c["figure"])
+        rows.append([c["of"], c["against"], c["figure"], str(c["pairs"]), signed(c["mean"], s), interval(c["t"], s),
+                     interval(c["bca"], s), "-" if c["p"] is None else f"{c['p']:.4f}"])
+        if with_holm:
+            rows[-1] += ["-" if c["adjusted"] is None else f"{c['adjusted']:.4f}", c.get("decision") or c["verdict"]]
+    return [f"## {title}", "", note, "", *table(head, rows)]
+
+
+def tuning(page):
+    rows = [[c["cell"], ", ".join(f"{k} {float(v):.3g}" for k, v in c["tuned"].items()), str(c["tuning"]["runs"])]
+            for c in page["cells"] if c["tuned"]]
+    return rows and ["## What the tuning chose", "", f"By {page['tuning_metric']}.", "",
+                     *table(["cell", "values", "runs"], rows)]
+
+
+def warnings(page):
+    rows = [[w["signal"].replace("_", " "), str(w["runs"]), str(w["turned"]), str(w["in_time"]), str(w["false"]),
+             "-" if w["auroc"] is None else f"{w['auroc']:.3f}", "-" if w["lead"] is None else f"{w['lead']:g}"]
+            for w in page.get("early_warning") or []]
+    return rows and ["## Early warning", "",
+                     "Does a signal rise before the validation loss turns ([study.md](../study.md))? Lead: epochs, median.", "",
+                     *table(["signal", "runs", "turned", "warned in time", "false alarms", "AUROC", "lead"], rows)]
+
+
+def cost(page):
+    """Of each cell's runs, and beside the cell of no random heads that differs in nothing else: seed by seed, since a
+    machine's mood lasts for minutes."""
+    if not page["alone"]:
+        return []
+    by, key_of = {r["key"]: r for r in page["runs"]}, {}
+    for r in page["runs"]:
+        for use in r["uses"]:
+            key_of[use["cell"], use["seed"]] = r["key"]
+    cells, rows = page["cells"], []
+
+    def base_of(cell):
+        same = [i for i, c in enumerate(cells) if not any(h["random"] for h in c["heads"]) and
+                all(c["levels"][k] == v for k, v in cell["levels"].items() if k != "heads")]
+        return same[0] if same else None
+
+    for i, cell in enumerate(cells):
+        base, ratios = base_of(cell), {"training_seconds": [], "seconds": []}
+        for (c, seed), key in key_of.items():
+            if c == i and base is not None and (base, seed) in key_of:
+                for k, r in ratios.items():
+                    r.append(by[key][k] / by[key_of[base, seed]][k] - 1)
+        timed = [by[k] for k in cell["runs"]]
+        epoch = [(r["training_seconds"] or 0) / r["last"] for r in timed]
+        share = [(r["instrument_seconds"] or 0) / r["seconds"] for r in timed]
+        spread = [f"{100 * statistics.median(r):+.1f} ({100 * min(r):+.1f} to {100 * max(r):+.1f})" if r and base != i else "-"
+                  for r in ratios.values()]
+        rows.append([cell["cell"], str(len(timed)), f"{statistics.median(epoch):.3f}", *spread,
+                     f"{100 * statistics.median(share):.1f}", f"{cell['cost']['peak_bytes'] / 1e6:.2f}"])
+    return ["## Cost", "", "Each run had the machine to itself. Medians; of the ratios, which are taken seed by seed, also the "
+            "range. Training: the epochs' steps without evaluation; all: the whole run, with start, evaluation and what "
+            "the instrument adds; memory: the most that OpenCL was asked for.", "",
+            *table(["cell", "runs", "training of an epoch, s", "training, % more", "all, % more", "instrument, % of all",
+                    "memory, MB"], rows)]
+
+
+def document(name, page):
+    device = sorted({f"{r['device']} ({r['driver']})" for r in page["runs"]})
+    ended = {}
+    for r in page["runs"]:
+        ended[r["state"]] = ended.get(r["state"], 0) + 1
+    lines = [f"# {name}", "", page["question"], "",
+             f"{page['done']} of {page['planned']} runs: " + ", ".join(f"{n} {s}" for s, n in sorted(ended.items())) +
+             f"; on {', '.join(device)}. Made by `tools/studies.py` from [{name}.jsonl]({name}.jsonl), the finished runs of "
+             f"[{name}.yaml]({name}.yaml); the whole page, with curves and each figure's runs, is [{name}.html]({name}.html). "
+             "Differences are in percentage points, of losses in nats.", ""]
+    lines += comparisons(page, "primary", "Declared beforehand",
+                         f"Paired by seeds; p by sign flips, adjusted by Holm; alpha {page['alpha']}.")
+    lines += results(page) + heads(page) + cost(page) + tuning(page) + warnings(page)
+    lines += comparisons(page, "exploration", "Exploration", "Not declared beforehand, not adjusted for their number.")
+    return "\n".join(lines)
+
+
+def make(rote, name, folder):
+    with tempfile.TemporaryDirectory() as temporary:
+        plan, db = FOLDER / f"{name}.yaml", pathlib.Path(temporary) / "study.db"
+        subprocess.run([rote, "study", "import", plan, FOLDER / f"{name}.jsonl", "--db", db], check=True,
+                       stdout=subprocess.DEVNULL)
+        subprocess.run([rote, "report", plan, "--db", db, "-o", folder / f"{name}.html"], check=True,
+                       stdout=subprocess.DEVNULL)
+    html = (folder / f"{name}.html").read_text()
+    page = json.loads(re.search(r'<script type="application/json" id="data">(.*?)</script>', html, re.S).group(1))
+    (folder / f"{name}.md").write_text(document(name, page))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rote", default=FOLDER.parents[1] / "build/rote", type=pathlib.Path)
+    parser.add_argument("--out", default=FOLDER, type=pathlib.Path, help="folder of the pages and tables")
+    parser.add_argument("names", nargs="*", help="studies; default all that have exported runs")
+    args = parser.parse_args()
+    for name in args.names or sorted(p.stem for p in FOLDER.glob("*.jsonl")):
+        make(args.rote.resolve(), name, args.out)
+        print(args.out / f"{name}.html")
+
+
+if __name__ == "__main__":
+    main()
