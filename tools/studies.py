@@ -98,9 +98,10 @@ def tuning(page):
 def warnings(page):
     rows = [[w["signal"].replace("_", " "), str(w["runs"]), str(w["turned"]), str(w["in_time"]), str(w["false"]),
              "-" if w["auroc"] is None else f"{w['auroc']:.3f}", "-" if w["lead"] is None else f"{w['lead']:g}"]
-            for w in page.get("early_warning") or []]
+            for w in page["early_warning"] if w["runs"]]
     return rows and ["## Early warning", "",
-                     "Does a signal rise before the validation loss turns ([study.md](../study.md))? Lead: epochs, median.", "",
+                     "Does a signal rise before the validation loss turns ([study.md](../study.md))? Lead: epochs from the "
+                     "warning to the turn, median; below 0 it came too late.", "",
                      *table(["signal", "runs", "turned", "warned in time", "false alarms", "AUROC", "lead"], rows)]
 
 

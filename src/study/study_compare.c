@@ -304,7 +304,7 @@ enum rote_status study_warnings_json(struct rote_study *s, json_t *out)
     int runs;
     TRY(study_warnings(s, w, &runs));
     for (int k = 0; runs >= 2 && k < STUDY_SIGNALS; k++)
-        json_array_append_new(out, json_pack("{s:s s:i s:i s:i s:i s:o s:o}", "signal", w[k].signal, "runs", runs,
+        json_array_append_new(out, json_pack("{s:s s:i s:i s:i s:i s:o s:o}", "signal", w[k].signal, "runs", w[k].runs,
                                              "turned", w[k].turned, "in_time", w[k].warned, "false",
                                              w[k].false_warnings, "auroc", study_json_real(w[k].auroc), "lead",
                                              study_json_real(w[k].lead)));
