@@ -9,7 +9,14 @@ const chips = {
 const chip = d => h("span", {class: "chip " + chips[d][0]}, chips[d][1]);
 const level = (100 * (1 - R.alpha)).toFixed(R.alpha < 0.01 ? 1 : 0) + "%";
 const pairKeys = d => [...cellNamed[d.of].runs, ...cellNamed[d.against].runs];
-const pairName = d => [cellName(cellNamed[d.of]), " against ", cellName(cellNamed[d.against])];
+const apart = d => varying.filter(f => cellNamed[d.of].levels[f] !== cellNamed[d.against].levels[f]);
+/* What differs, then what both have. */
+function pairName(d) {
+  const of = cellNamed[d.of], against = cellNamed[d.against], differ = apart(d);
+  const both = levelsOf(of, varying.filter(f => !differ.includes(f)));
+  return h("span", {title: of.cell + " against " + against.cell}, breakable(levelsOf(of, differ)), " against ",
+      breakable(levelsOf(against, differ)), both ? [", at ", breakable(both)] : "");
+}
 const sign = d => d.benefit < 0 ? -1 : 1;
 const perRun = (cost, what) => cost.runs && known(cost[what]) ? cost[what] / cost.runs : NaN;
 const joulesPerRun = cost => cost.runs_with_joules ? cost.joules / cost.runs_with_joules : NaN;
@@ -118,7 +125,7 @@ function alternatives() {
     const rows = [...list, ...list[0].alternatives.filter(a => !asked.includes(a.of))].map(a => {
       const c = cellNamed[a.of], its = perRun(c.cost, "seconds");
       return [
-        h("span", {}, cellName(c), asked.includes(a.of) ? h("small", {}, " (asked about)") : ""),
+        h("span", {title: c.cell}, breakable(levelsOf(c, apart(a))), asked.includes(a.of) ? h("small", {}, " (asked about)") : ""),
         difference(a.mean, a.figure), h("span", {}, interval(a.t, a.figure)), time(its),
         span(its / mine, (its / mine).toFixed(2) + "\u00d7"), time(c.tuning.runs ? c.tuning.seconds : NaN),
         one(c.tuning.runs), keys(c.runs, "" + c.runs.length)
@@ -186,10 +193,11 @@ function risks() {
   const budgets = new Set(R.primary.flatMap(d => [cellNamed[d.of].tuning.runs, cellNamed[d.against].tuning.runs]));
   if (budgets.size > 1)
     out.push("The two sides of a comparison were not tuned with the same number of runs.");
+  const subsets = [...new Set(R.cells.map(c => c.subset))];
   if (R.cells.every(c => c.network === R.cells[0].network && c.data === R.cells[0].data))
     out.push([
       "One network (", R.cells[0].network, ") on one data set (", R.cells[0].data,
-      R.cells[0].subset ? ", its first " + R.cells[0].subset + " samples" : "", "): others may come out otherwise."
+      subsets.every(n => n) ? ", its first " + subsets.join(" or ") + " samples" : "", "): others may come out otherwise."
     ]);
   return [h("h3", {}, "Risks"), h("ul", {}, out.map(x => h("li", {}, x)))];
 }

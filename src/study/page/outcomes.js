@@ -87,17 +87,19 @@ function forest(list, primary) {
                       minus(bareDifference(+v.toPrecision(6), f).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, ""))))),
           h("div", {}, unit(f) ? "percentage points" : "")));
 }
-function byFigure(list) {
+/* What shares an axis: a figure, and of exploration what the two cells differ in. */
+function axesOf(list, primary) {
   const groups = new Map();
-  list.filter(d => known(d.mean)).forEach(d => groups.set(d.figure, [...(groups.get(d.figure) || []), d]));
+  for (const d of list.filter(x => known(x.mean))) {
+    const title = "Difference in " + figureName(d.figure) + (primary ? ", declared beforehand" : ", exploration") +
+        (primary || varying.length < 2 ? "" : ": " + apart(d).join(", "));
+    groups.set(title, [...(groups.get(title) || []), d]);
+  }
   return [...groups];
 }
 function differences() {
-  const draw = (list, primary) => byFigure(list).map(
-      ([f, of]) => [h("h3", {},
-                        "Difference in " + figureName(f)
-                            + (primary ? ", declared beforehand" : ", exploration: nothing here is shown by itself")),
-          forest(of, primary)]);
+  const draw = (list, primary) =>
+      axesOf(list, primary).map(([title, of]) => [h("h3", {}, title), forest(of, primary)]);
   const content = [draw(R.primary, true), draw(R.exploration, false)].flat(9);
   if (!content.length && !R.folder)
     missing.push("differences: no two cells have runs of the same seed");
@@ -108,7 +110,8 @@ function differences() {
                   "share a seed. Thick: " + level
                   + " t interval of the mean. Thin, below it: BCa bootstrap interval. The vertical line is no " +
                   "difference",
-              R.primary.some(d => d.benefit) ? ", the dashed one the benefit that was declared worth it" : "", "."),
+              R.primary.some(d => d.benefit) ? ", the dashed one the benefit that was declared worth it" : "", ".",
+              R.exploration.length ? " Nothing of exploration is shown by itself." : ""),
           content);
 }
 

@@ -64,12 +64,13 @@ function shifted() {
   return kinds.length ?
       section("shifted", "Shifted test data",
           h("p", {}, "Accuracy on test samples under shifts of rising severity, mean over runs."),
-          table(["cell", "runs", "shift", "1", "2", "3", "4", "5"],
-              cells.flatMap(
-                  c => kinds.map(k => [cellName(c), keys(c.runs, "" + c.runs.length), k,
-                                     ...[1, 2, 3, 4, 5].map(
-                                         s => value(figureOf(c, "shifted." + k + ".severity" + s).mean, "accuracy"))])),
-              1)) :
+          folded(cells.length * kinds.length, "cells and shifts",
+              table(["cell", "runs", "shift", "1", "2", "3", "4", "5"],
+                  cells.flatMap(
+                      c => kinds.map(
+                          k => [cellName(c), keys(c.runs, "" + c.runs.length), k,
+                              ...[1, 2, 3, 4, 5].map(
+                                  s => value(figureOf(c, "shifted." + k + ".severity" + s).mean, "accuracy"))]))))) :
       null;
 }
 
@@ -189,7 +190,7 @@ function card() {
                        .map((x, i) => [i ? "; " : "", figureName(x.figure), " ", difference(x.mean, x.figure),
                                 " " + unit(x.figure), known(x.t[0]) ? [" (", interval(x.t, x.figure), ")"] : ""]),
                    ". ", keys(pairKeys(d))));
-  const set = f => [...new Set(R.cells.map(f))].join(", "), have = f => R.cells.some(c => c.figures[f]);
+  const set = f => [...new Set(R.cells.map(f))].join("; "), have = f => R.cells.some(c => c.figures[f]);
   const devices = [...new Set(R.runs.map(r => r.device).filter(Boolean))];
   const not = [
     "networks other than " + set(c => c.network) + ", data other than " + set(c => c.data),
