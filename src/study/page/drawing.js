@@ -100,8 +100,17 @@ function figureName(figure) {
     "clean.loss": "training loss" + of,
     "clean.chance_corrected": "excess RLA of head " + head
   };
+  const labels = {
+    "clean.accuracy": "RLA",
+    "clean.loss": "random-label loss",
+    "control.accuracy": "the control's RLA",
+    "test.accuracy": "RLA on test samples",
+    "validation.accuracy": "RLA on validation samples"
+  };
   if (figure === "shifted.all.accuracy")
     return "accuracy on shifted test data";
+  if (labels[part + "." + what] && headsOf(R.cells).some(x => x.name === head))
+    return labels[part + "." + what] + " of head " + head;
   return words[part + "." + what] || figure;
 }
 const figureOf = (c, figure) => c.figures[figure] || {n: 0};
