@@ -14,6 +14,7 @@ RESULTS = (("test.class.accuracy", "test accuracy, %", 100), ("validation.class.
            ("shifted.all.accuracy", "on shifted data, %", 100), ("test.class.ece", "ECE, %", 100),
            ("test.class.loss", "test loss", 1), ("clean.class.accuracy", "training accuracy, %", 100))
 EPOCHS = (1, 2, 5, 10, 15, 20, 30)
+MANY = 8  # heads that are alike
 
 
 def table(head, rows):
@@ -49,28 +50,40 @@ def results(page):
             *table(["cell", "runs", *(c[1] for c in columns)], rows)]
 
 
+def head_rows(cell, epochs):
+    """By what heads are: a row each, or one of many that are alike."""
+    alike = {}
+    for head in (h for h in cell["heads"] if h["random"]):
+        kind = f"{head['n']}, {'per class' if head['per_class'] else 'shared'}", head["at"], f"{head['lambda']:.3g}"
+        figure = f"clean.{head['name']}.chance_corrected"
+        curve = {p[0]: p[2] for p in cell.get("curves", {}).get(figure, [])}
+        control = cell["figures"].get(f"control.{head['name']}.accuracy")
+        excess = control and (head["n"] * control["mean"] - 1) / (head["n"] - 1)
+        end = cell["figures"].get(figure)
+        row = [*("-" if e not in curve else f"{100 * curve[e]:.2f}" for e in epochs),
+               "-" if not end else f"{100 * end['mean']:.2f} ± {100 * (end['sd'] or 0):.2f}", signed(excess, 100)]
+        alike.setdefault(kind, []).append((head["name"], end["mean"] if end else None, row))
+    for kind, members in alike.items():
+        ends = [100 * m[1] for m in members if m[1] is not None]
+        if len(members) > MANY and len(ends) == len(members):
+            yield [cell["cell"], f"{len(members)} heads, {members[0][0]} to {members[-1][0]}", *kind, *["-"] * len(epochs),
+                   f"{statistics.mean(ends):.2f} ({min(ends):.2f} to {max(ends):.2f})", "-"]
+        else:
+            yield from ([cell["cell"], name, *kind, *row] for name, _, row in members)
+
+
 def heads(page):
     last = max(cell["epochs"] for cell in page["cells"])
     curves = all("curves" in cell for cell in page["cells"])  # a page has those of few cells
-    epochs = sorted({e for e in EPOCHS if e < last} | {last}) if curves else []
-    rows = []
-    for cell in page["cells"]:
-        for head in (h for h in cell["heads"] if h["random"]):
-            figure = f"clean.{head['name']}.chance_corrected"
-            curve = {p[0]: p[2] for p in cell.get("curves", {}).get(figure, [])}
-            end = cell["figures"].get(figure)
-            control = cell["figures"].get(f"control.{head['name']}.accuracy")
-            n, per = head["n"], "per class" if head["per_class"] else "shared"
-            excess = control and (n * control["mean"] - 1) / (n - 1)
-            rows.append([cell["cell"], head["name"], f"{n}, {per}", head["at"], f"{head['lambda']:.3g}",
-                         *("-" if e not in curve else f"{100 * curve[e]:.2f}" for e in epochs[:-1]),
-                         "-" if not end else f"{100 * end['mean']:.2f} ± {100 * (end['sd'] or 0):.2f}", signed(excess, 100)])
+    epochs = sorted(e for e in EPOCHS if e < last) if curves else []
+    rows = [row for cell in page["cells"] for row in head_rows(cell, epochs)]
     if not rows:
         return []
     return ["## Random heads", "",
             "Excess random-label accuracy in %, (n·RLA − 1)/(n − 1), on training samples in evaluation mode: mean over runs, "
-            "at the end ± standard deviation between them. Control: the same head's on a copy of the network that stays as it was drawn.", "",
-            *table(["cell", "head", "n", "at", "λ", *(f"epoch {e}" for e in epochs[:-1]), "end", "control"], rows)]
+            f"at the end ± standard deviation between them; of more than {MANY} heads that are alike mean, least and most. "
+            "Control: the same head's on a copy of the network that stays as it was drawn.", "",
+            *table(["cell", "head", "n", "at", "λ", *(f"epoch {e}" for e in epochs), "end", "control"], rows)]
 
 
 def comparisons(page, key, title, note):
@@ -98,7 +111,7 @@ def tuning(page):
 def warnings(page):
     rows = [[w["signal"].replace("_", " "), str(w["runs"]), str(w["turned"]), str(w["in_time"]), str(w["false"]),
              "-" if w["auroc"] is None else f"{w['auroc']:.3f}", "-" if w["lead"] is None else f"{w['lead']:g}"]
-            for w in page["early_warning"] if w["runs"]]
+            for w in page["early_warning"] if w["turned"]]
     return rows and ["## Early warning", "",
                      "Does a signal rise before the validation loss turns ([study.md](../study.md))? Lead: epochs from the "
                      "warning to the turn, median; below 0 it came too late.", "",

@@ -208,7 +208,8 @@ struct study_difference {
     struct rote_interval t, bca;
     int pairs;
 };
-/* What is compared where nothing else is said: the first primary comparison's figure, or test.class.accuracy. */
+/* What is compared where nothing else is said: the first primary comparison's figure, or test.class.accuracy, or
+ * where no run is tested validation.class.accuracy. */
 const char *study_main_figure(const struct rote_study *s);
 int study_cell_of(const struct rote_study *s, const char *id); /* -1: there is none */
 /* The comparison's run of a cell. */

@@ -103,7 +103,14 @@ out:
 const char *study_main_figure(const struct rote_study *s)
 {
     const struct study_plan *p = &s->plan;
-    return p->primary_count && p->primary[0].figure ? p->primary[0].figure : USUAL_FIGURE;
+    bool tested = false;
+    for (int i = 0; i < s->n_runs; i++) {
+        const struct study_run *r = &s->run[i];
+        tested |= r->trial < 0 && (!r->assignments || config_test_when(&r->config) != CONFIG_TEST_NEVER);
+    }
+    return p->primary_count && p->primary[0].figure ? p->primary[0].figure
+           : p->primary_count || tested            ? USUAL_FIGURE
+                                                   : "validation.class.accuracy";
 }
 
 enum rote_status study_explore(struct rote_study *s, const char *figure, struct study_difference **out, size_t *count)

@@ -129,7 +129,7 @@ static enum rote_status record(struct work *w, struct rote_device *dev, const ch
     struct base_buf figures = {0};
     char *error = NULL, result[300];
     double metric;
-    const char *figure = r->trial >= 0 ? w->s->plan.tuning.metric : "test.class.accuracy";
+    const char *figure = r->trial >= 0 ? w->s->plan.tuning.metric : study_main_figure(w->s);
     put->state = !ran ? "done" : ran == ROTE_ENUMERIC ? "diverged" : "failed";
     put->device = rt_facts_of(dev)->name;
     put->driver = rt_facts_of(dev)->driver;
