@@ -142,6 +142,12 @@ def of_a_study(folder):
     sections = BROWSER.value("[...document.querySelectorAll('section')].map(s => s.id)")
     check({"decision", "results", "differences", "lambda", "memorisation", "curves", "layers", "canaries", "warning", "cost",
            "tuning", "card", "runs", "reading", "missing"} == set(sections), f"{sections}")
+    beyond = BROWSER.value("""(() => {
+      const near = {...R.primary[0], mean: 0.01, t: [0, 0.02], bca: [0, 0.02], benefit: null};
+      const far = {...near, mean: -0.5, t: [-0.6, -0.4], bca: [-0.6, -0.4]}, drawn = forest([...Array(20).fill(near), far]);
+      return [drawn.querySelectorAll(".mean").length, [...drawn.querySelectorAll(".beyond")].map(e => e.textContent)];
+    })()""")
+    check(beyond == [20, ["\u25c2"]], f"one of 21 lies beyond the axis: {beyond}")
     BROWSER.pdf(folder / "a.pdf")
     check((folder / "a.pdf").stat().st_size > 50000, "it does not print")
 

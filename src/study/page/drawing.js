@@ -122,7 +122,8 @@ function meanAndDeviation(f, figure) {
 }
 
 /* Links to the runs that a number comes from. */
-function keys(list, label) {
+function keys(all, label) {
+  const list = [...new Set(all)];
   if (!list.length)
     return h("span", {class: "muted"}, "no runs");
   return h("details", {class: "keys"}, h("summary", {}, label || count(list.length, "run")),

@@ -60,23 +60,31 @@ function nice(span) {
   const p = 10 ** Math.floor(Math.log10(span / 4));
   return [1, 2, 5, 10].map(k => k * p).find(s => span / s <= 7);
 }
+/* What a row reaches. An axis covers all of them, but for those far beyond what nine tenths of many need. */
+const reach = d => Math.max(...[d.mean, ...d.t, ...d.bca, d.benefit].filter(known).map(Math.abs));
 function forest(list, primary) {
-  const f = list[0].figure,
-        ends = list.flatMap(d => [d.mean, d.t[0], d.t[1], d.bca[0], d.bca[1], d.benefit || 0]).filter(known);
+  const f = list[0].figure, reaches = list.map(reach).sort((a, b) => a - b);
+  const usual = reaches[Math.floor(0.9 * (reaches.length - 1))], most = reaches[reaches.length - 1];
+  const end = list.length > 7 && usual && most > 5 * usual ? 1.5 * usual : most;
+  const within = v => Math.min(end, Math.max(-end, v));
+  const ends = list.flatMap(d => [d.mean, ...d.t, ...d.bca, d.benefit]).filter(known).map(within);
   let low = Math.min(0, ...ends), high = Math.max(0, ...ends);
   const pad = 0.06 * (high - low || 1);
   low -= pad;
   high += pad;
-  const at = v => 100 * (v - low) / (high - low) + "%";
+  const at = v => 100 * (within(v) - low) / (high - low) + "%";
   const bar = (name, pair) => known(pair[0])
       && h("i", {class: name, style: "left:" + at(pair[0]) + ";right:" + (100 - parseFloat(at(pair[1]))) + "%"});
+  const mean = d => Math.abs(d.mean) > end ?
+      h("span", {class: "beyond", style: "left:" + at(d.mean), title: "beyond the axis"}, d.mean < 0 ? "\u25c2" : "\u25b8") :
+      h("i", {class: "mean", style: "left:" + at(d.mean)});
   const step = nice(high - low), ticks = [];
   for (let k = Math.ceil((low + pad) / step); k * step <= high - pad / 2; k++) ticks.push(k * step);
   const rows = list.map(
       d => h("div", {class: "row"}, h("div", {}, pairName(d)),
           h("div", {class: "strip" + (primary ? "" : " weak")}, h("i", {class: "zero", style: "left:" + at(0)}),
               d.benefit ? h("i", {class: "want", style: "left:" + at(d.benefit)}) : null, bar("t", d.t),
-              bar("bca", d.bca), h("i", {class: "mean", style: "left:" + at(d.mean)})),
+              bar("bca", d.bca), mean(d)),
           h("div", {}, difference(d.mean, f), known(d.t[0]) ? [" (", interval(d.t, f), ")"] : "",
               keys(pairKeys(d), count(d.pairs, "pair")))));
   return h("div", {class: "forest"}, rows,
@@ -111,7 +119,8 @@ function differences() {
                   + " t interval of the mean. Thin, below it: BCa bootstrap interval. The vertical line is no " +
                   "difference",
               R.primary.some(d => d.benefit) ? ", the dashed one the benefit that was declared worth it" : "", ".",
-              R.exploration.length ? " Nothing of exploration is shown by itself." : ""),
+              R.exploration.length ? " Nothing of exploration is shown by itself." : "",
+              " An arrow: it lies beyond the axis."),
           content);
 }
 
