@@ -35,6 +35,10 @@ def scale_of(figure):
     return 1.0 if figure.endswith(".loss") else 100.0
 
 
+def spread_of(figure, scale, digits):
+    return f"{scale * figure['mean']:.{digits}f}" + ("" if figure["sd"] is None else f" ± {scale * figure['sd']:.{digits}f}")
+
+
 def results(page):
     columns = [c for c in RESULTS if any(c[0] in cell["figures"] for cell in page["cells"])]
     rows = []
@@ -43,8 +47,7 @@ def results(page):
         for figure, _, scale in columns:
             f = cell["figures"].get(figure)
             digits = 2 if scale == 100 else 3
-            row.append("-" if not f else f"{scale * f['mean']:.{digits}f}" +
-                       ("" if f["sd"] is None else f" ± {scale * f['sd']:.{digits}f}"))
+            row.append("-" if not f else spread_of(f, scale, digits))
         rows.append(row)
     return ["## Results", "", "After the last epoch: mean ± standard deviation between runs.", "",
             *table(["cell", "runs", *(c[1] for c in columns)], rows)]
@@ -54,14 +57,14 @@ def head_rows(cell, epochs):
     """By what heads are: a row each, or one of many that are alike."""
     alike = {}
     for head in (h for h in cell["heads"] if h["random"]):
-        kind = f"{head['n']}, {'per class' if head['per_class'] else 'shared'}", head["at"], f"{head['lambda']:.3g}"
+        labels = f"{head['n']}, {'per class' if head['per_class'] else 'shared'}"
+        push = f"{head['lambda']:.3g}" + (f" × {head['loss']}" if head["lambda"] else "")
+        kind = labels, head["at"], push + (", rising" if head["lambda"] and head["schedule"] != "constant" else "")
         figure = f"clean.{head['name']}.chance_corrected"
         curve = {p[0]: p[2] for p in cell.get("curves", {}).get(figure, [])}
-        control = cell["figures"].get(f"control.{head['name']}.accuracy")
-        excess = control and (head["n"] * control["mean"] - 1) / (head["n"] - 1)
-        end = cell["figures"].get(figure)
+        control, end = cell["figures"].get(f"control.{head['name']}.chance_corrected"), cell["figures"].get(figure)
         row = [*("-" if e not in curve else f"{100 * curve[e]:.2f}" for e in epochs),
-               "-" if not end else f"{100 * end['mean']:.2f} ± {100 * (end['sd'] or 0):.2f}", signed(excess, 100)]
+               "-" if not end else spread_of(end, 100, 2), signed(control and control["mean"], 100)]
         alike.setdefault(kind, []).append((head["name"], end["mean"] if end else None, row))
     for kind, members in alike.items():
         ends = [100 * m[1] for m in members if m[1] is not None]
@@ -90,14 +93,14 @@ def comparisons(page, key, title, note):
     if not page[key]:
         return []
     with_holm = key == "primary"
-    head = ["of", "against", "figure", "pairs", "difference", "95% t interval", "BCa", "p", *(["Holm", ""] * with_holm)]
+    head = ["of", "against", "figure", "pairs", "difference", "95% t interval", "BCa", "p", *(["Holm", "shown", "decision"] * with_holm)]
     rows = []
     for c in page[key]:
         s = scale_of(c["figure"])
         rows.append([c["of"], c["against"], c["figure"], str(c["pairs"]), signed(c["mean"], s), interval(c["t"], s),
                      interval(c["bca"], s), "-" if c["p"] is None else f"{c['p']:.4f}"])
         if with_holm:
-            rows[-1] += ["-" if c["adjusted"] is None else f"{c['adjusted']:.4f}", c.get("decision") or c["verdict"]]
+            rows[-1] += ["-" if c["adjusted"] is None else f"{c['adjusted']:.4f}", c["verdict"], c["decision"]]
     return [f"## {title}", "", note, "", *table(head, rows)]
 
 
@@ -119,34 +122,33 @@ def warnings(page):
 
 
 def cost(page):
-    """Of each cell's runs, and beside the cell of no random heads that differs in nothing else: seed by seed, since a
-    machine's mood lasts for minutes."""
+    """Of each cell's runs, and beside the cell without random heads that differs in the factor "heads" alone: seed by
+    seed, since a machine's mood lasts for minutes."""
     if not page["alone"]:
         return []
-    by, key_of = {r["key"]: r for r in page["runs"]}, {}
-    for r in page["runs"]:
-        for use in r["uses"]:
-            key_of[use["cell"], use["seed"]] = r["key"]
     cells, rows = page["cells"], []
+    run_of = {(use["cell"], use["seed"]): r for r in page["runs"] if r["state"] == "done"
+              for use in r["uses"] if use["trial"] < 0}
 
     def base_of(cell):
-        same = [i for i, c in enumerate(cells) if not any(h["random"] for h in c["heads"]) and
-                all(c["levels"][k] == v for k, v in cell["levels"].items() if k != "heads")]
-        return same[0] if same else None
+        return next((i for i, c in enumerate(cells) if not any(h["random"] for h in c["heads"]) and
+                     all(c["levels"][k] == v for k, v in cell["levels"].items() if k != "heads")), None)
+
+    def more(cell, key):
+        """Median and range over seeds, in percent."""
+        base = base_of(cells[cell])
+        pairs = [(r[key], run_of[base, seed][key]) for (c, seed), r in run_of.items()
+                 if c == cell != base and (base, seed) in run_of]
+        ratios = [100 * (a / b - 1) for a, b in pairs if a and b]
+        return f"{statistics.median(ratios):+.1f} ({min(ratios):+.1f} to {max(ratios):+.1f})" if ratios else "-"
 
     for i, cell in enumerate(cells):
-        base, ratios = base_of(cell), {"training_seconds": [], "seconds": []}
-        for (c, seed), key in key_of.items():
-            if c == i and base is not None and (base, seed) in key_of:
-                for k, r in ratios.items():
-                    r.append(by[key][k] / by[key_of[base, seed]][k] - 1)
-        timed = [by[k] for k in cell["runs"]]
-        epoch = [(r["training_seconds"] or 0) / r["last"] for r in timed]
-        share = [(r["instrument_seconds"] or 0) / r["seconds"] for r in timed]
-        spread = [f"{100 * statistics.median(r):+.1f} ({100 * min(r):+.1f} to {100 * max(r):+.1f})" if r and base != i else "-"
-                  for r in ratios.values()]
-        rows.append([cell["cell"], str(len(timed)), f"{statistics.median(epoch):.3f}", *spread,
-                     f"{100 * statistics.median(share):.1f}", f"{cell['cost']['peak_bytes'] / 1e6:.2f}"])
+        timed = [r for (c, _), r in run_of.items() if c == i and r["training_seconds"]]
+        if timed:
+            rows.append([cell["cell"], str(len(timed)), f"{statistics.median(r['training_seconds'] / r['last'] for r in timed):.3f}",
+                         more(i, "training_seconds"), more(i, "seconds"),
+                         f"{statistics.median(100 * (r['instrument_seconds'] or 0) / r['seconds'] for r in timed):.1f}",
+                         f"{cell['cost']['peak_bytes'] / 1e6:.2f}"])
     return ["## Cost", "", "Each run had the machine to itself. Medians; of the ratios, which are taken seed by seed, also the "
             "range. Training: the epochs' steps without evaluation; all: the whole run, with start, evaluation and what "
             "the instrument adds; memory: the most that OpenCL was asked for.", "",

@@ -144,12 +144,12 @@ function alternatives() {
   });
   return out.length ?
       [
-        h("h3", {}, "Cheaper alternatives that were tried"), out,
+        h("h3", {}, "What else was tried"), out,
         h("p", {class: "muted"}, "What was not asked about is exploration: it is not adjusted for how many there are.")
       ] :
       [
-        h("h3", {}, "Cheaper alternatives"),
-        h("p", {}, "None were tried: no other cell differs in one factor from what was compared against.")
+        h("h3", {}, "What else was tried"),
+        h("p", {}, "Nothing: no other cell differs in one factor from what was compared against.")
       ];
 }
 
@@ -194,7 +194,7 @@ function risks() {
   if (budgets.size > 1)
     out.push("The two sides of a comparison were not tuned with the same number of runs.");
   const subsets = [...new Set(R.cells.map(c => c.subset))];
-  if (R.cells.every(c => c.network === R.cells[0].network && c.data === R.cells[0].data))
+  if (R.cells.every(c => networkOf(c) === networkOf(R.cells[0]) && c.data === R.cells[0].data))
     out.push([
       "One network (", R.cells[0].network, ") on one data set (", R.cells[0].data,
       subsets.every(n => n) ? ", its first " + subsets.join(" or ") + " samples" : "", "): others may come out otherwise."

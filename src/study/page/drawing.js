@@ -77,6 +77,11 @@ function breakable(name) { /* a line may end after these signs */
   return name.split(/(?<=[/=])/).flatMap((part, i) => i ? [h("wbr"), part] : [part]);
 }
 const cellName = c => h("span", {title: c.cell}, breakable(short(c)));
+/* What a run was set to, of keys that begin so; the first run stands for a cell's. */
+const assigned = {};
+R.runs.forEach(r => assigned[r.key] = (r.assignments || "").split("\n"));
+const settings = (c, keys) => (assigned[c.runs[0]] || []).filter(x => keys.test(x)).join("\n") || c.network;
+const networkOf = c => settings(c, /^(model|layers)\b/);
 const classHeads = [...new Set(R.cells.flatMap(c => c.heads.filter(x => !x.random).map(x => x.name)))];
 const mainHead = classHeads[0];
 function headsOf(cells) { /* random heads by name, the shallowest first */

@@ -101,15 +101,25 @@ function warnings() {
 }
 
 /* --- cost --------------------------------------------------------------------------------- */
-function cost() {
+/* Beside its heads, what an epoch's time depends on; and the factors that change it. */
+const work = c => settings(c, /^(model|layers|batch|micro_batch|augment|data)\b(?!\.(label_noise|canaries))/);
+function workFactors(cells) {
   const groups = new Map();
-  withRuns.filter(c => c.cost.timed_epochs).forEach(c => {
-    const heads = headsOf([c]),
-          name = heads.length ? count(heads.length, "random head") + ", n = "
+  cells.forEach(c => groups.set(work(c), [...(groups.get(work(c)) || []), c]));
+  return groups.size < 2 ? [] :
+                           varying.filter(
+                               f => [...groups.values()].every(g => g.every(c => c.levels[f] === g[0].levels[f])));
+}
+function cost() {
+  const groups = new Map(), cells = withRuns.filter(c => c.cost.timed_epochs), factors = workFactors(cells);
+  cells.forEach(c => {
+    const heads = headsOf([c]), of = factors.map(f => f + "=" + c.levels[f]).join("/"),
+          name = (of && of + ", ") + (heads.length ? count(heads.length, "random head") + ", n = "
             + [...new Set(heads.map(x => x.n || "given"))].join(", ")
             + (heads.some(x => x.lambda) ? ", \u03bb > 0" : "") :
-                                "no random head";
-    groups.set(name + c.network, [...(groups.get(name + c.network) || []), {...c, label: name}]);
+                                "no random head");
+    const key = name + work(c);
+    groups.set(key, [...(groups.get(key) || []), {...c, label: name}]);
   });
   if (!groups.size) {
     missing.push("times of training and instrument");
