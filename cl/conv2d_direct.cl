@@ -6,10 +6,10 @@
  * filter gradient:      dw[t][c][k] = sum over m of x[t][m][c] * dy[m][k]
  *
  * t: the taps of a linear layer's window, z: its pixels, m: rows (samples). The register tile is
- * PT rows (of a filter gradient channels) by NV vectors of VEC columns. A work-item
- * (work-groups of 1) takes one panel of KT = NV*VEC columns after another; what all its tiles read
- * is copied to its scratch, DB channels at a time, since rows of a panel lie far apart. Columns past K
- * are computed with what lies there and not stored. float32, by fma in the order t, c; m. */
+ * PT rows (of a filter gradient channels) by NV vectors of VEC columns; a panel is KT = NV*VEC
+ * columns. A work-item (work-groups of 1) copies what many tiles read to its scratch, since rows of
+ * a panel lie far apart. Columns past K are computed with what lies there and not stored. float32,
+ * by fma in the order t, c; m. */
 
 #include "common/share.clh"
 #include "common/vec.clh"
@@ -103,7 +103,7 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
                     copy_rows(panel, b, w + all * K, K, depth, KT);
                 direct_rows(in + ((long)t * M + m0) * C + c0, C, 1, copy ? panel : b, copy ? KT : K,
                             out + (long)m0 * K + k0, K, M - m0 < MB ? M - m0 : MB, depth, row > 0, K - k0,
-                            unit + 1 < end ? b + KT : b + (long)depth * K, K);
+                            unit + 1 < end ? b + KT : w + (row + depth) * K + first / blocks * KT, K);
             }
         }
 }

@@ -7,25 +7,31 @@
 #include "common/philox.clh"
 
 static const struct {
-    const char *variant, *words, *not_of; /* not_of: operators with this in their name */
+    const char *variant, *words, *of; /* of: operators with this in their names, "!x": without */
 } settings_of[] = {
-    {"tile", "tile:group=256,depth=8,vectors=2,rows=8", "head"}, /* what most GPUs take */
-    {"tile", "tile:group=64,depth=8,vectors=2,rows=8", "head"},
-    {"tile", "tile:group=16,depth=4,vectors=1,rows=5,items=1", "head"},
-    {"tile", "tile:group=32,depth=3,vectors=3,rows=4,width=1", "head"},
+    {"tile", "tile:group=256,depth=8,vectors=2,rows=8", "!head"}, /* what most GPUs take */
+    {"tile", "tile:group=64,depth=8,vectors=2,rows=8", "!head"},
+    {"tile", "tile:group=16,depth=4,vectors=1,rows=5,items=1", "!head"},
+    {"tile", "tile:group=32,depth=3,vectors=3,rows=4,width=1", "!head"},
     {"tile", "tile:vectors=1,rows=4,items=2", NULL},
-    {"tile", "tile:vectors=1,rows=4,items=2,block=2", "filter"},
+    {"tile", "tile:vectors=1,rows=4,items=2,block=2", "!filter"},
     {"winograd", "winograd:tile=2,vectors=1,rows=4,items=1,block=16", NULL},
     {"winograd", "winograd:tile=4,vectors=3,rows=8,items=4,block=64", NULL},
-    {"winograd", "winograd:tile=2,order=2,vectors=2,block=20", "filter"},
-    {"winograd", "winograd:tile=4,order=2,vectors=1,rows=5,block=30", "filter"},
+    {"winograd", "winograd:tile=2,order=2,vectors=2,block=20", "!filter"},
+    {"winograd", "winograd:tile=4,order=2,vectors=1,rows=5,block=30", "!filter"},
     {"thin", "thin:vectors=1,rows=5,items=3", NULL},
     {"direct", "direct:vectors=1,rows=4,items=3", NULL},
-    {"direct", "direct:vectors=1,rows=4,items=3,block=12", "filter"},
-    {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", "filter"},
+    {"direct", "direct:vectors=1,rows=4,items=3,block=12", "!filter"},
+    {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", "!filter"},
     {"direct", "direct:rows=1", NULL},
-    {"depthwise", "depthwise:rows=4,items=3,block=5", "filter"},
+    {"direct", "direct:vectors=1,set=2", "bwd_filter"},
+    {"depthwise", "depthwise:rows=4,items=3,block=5", "!filter"},
 };
+
+static bool is_of(const char *of, const char *name)
+{
+    return !of || (*of == '!' ? !strstr(name, of + 1) : strstr(name, of) != NULL);
+}
 
 size_t op_case_variants(const struct op_def *def, bool settings, const char *name[OP_CASE_VARIANTS])
 {
@@ -33,8 +39,7 @@ size_t op_case_variants(const struct op_def *def, bool settings, const char *nam
     for (const struct op_variant *const *v = def->variants; *v; v++) {
         name[n++] = (*v)->name;
         for (size_t s = 0; s < COUNT_OF(settings_of) && settings && n < OP_CASE_VARIANTS - 1; s++)
-            if (!strcmp(settings_of[s].variant, (*v)->name) &&
-                !(settings_of[s].not_of && strstr(def->sig.name, settings_of[s].not_of)))
+            if (!strcmp(settings_of[s].variant, (*v)->name) && is_of(settings_of[s].of, def->sig.name))
                 name[n++] = settings_of[s].words;
     }
     name[n++] = op_variant_host.name;

@@ -25,6 +25,7 @@ const struct op_tunable conv2d_direct_tunables[] = {
 };
 const struct op_tunable conv2d_direct_filter_tunables[] = {
     TUNABLES,
+    {"set", (const int[]){1, 2, 4, 8, 0}, "panels of dy that copied channels are multiplied with"},
     {NULL, NULL, NULL},
 };
 
@@ -93,7 +94,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     /* panels in a set, then channels at a time, for all cores to have some */
     l.set = l.panels * l.m.T * g->C / (4 * cores * CHANNEL_VECTORS * l.tile.vec);
     l.set = least(l.set, least(l.panels, SET_BYTES / (4 * l.m.M * l.tile.kt)));
-    l.set = l.set > 1 ? l.set : 1;
+    l.set = least(op_tuned(inst, "set", l.set > 1 ? l.set : 1), l.panels);
     int64_t sets = (l.panels + l.set - 1) / l.set, most = sets * l.m.T * g->C / (4 * cores);
     l.channels = round_up(least(CHANNEL_VECTORS * l.tile.vec, most > 1 ? most : 1), l.tile.vec);
     l.scratch = filter ? l.m.M * (l.set * l.tile.kt + l.channels) : l.depth * l.tile.kt;
