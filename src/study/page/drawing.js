@@ -114,7 +114,7 @@ function figureName(figure) {
   };
   if (figure === "shifted.all.accuracy")
     return "accuracy on shifted test data";
-  if (labels[part + "." + what] && headsOf(R.cells).some(x => x.name === head))
+  if (labels[part + "." + what] && headsOf(R.cells).some(x => x.name === head && !x.given))
     return labels[part + "." + what] + " of head " + head;
   return words[part + "." + what] || figure;
 }
