@@ -108,7 +108,7 @@ function costs() {
         ". ",
         R.alone ? "Each run had the machine to itself." :
                   "Runs may have shared the machine, so that times are upper estimates."),
-    cells.length && table(["per run", "runs", "time", "energy", "of which instrument", "tuning before", "tuning runs"],
+    cells.length > 0 && table(["per run", "runs", "time", "energy", "of which instrument", "tuning before", "tuning runs"],
         cells.map(c => [cellName(c), keys(c.runs, "" + c.runs.length), time(perRun(c.cost, "seconds")),
                       energy(joulesPerRun(c.cost)), percent(c.cost.instrument_seconds / c.cost.seconds),
                       time(c.tuning.runs ? c.tuning.seconds : NaN), one(c.tuning.runs)]))

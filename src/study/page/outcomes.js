@@ -177,13 +177,14 @@ function lambdas() {
     fig.append(legend(list.map(s => s.name)));
     return fig;
   }
-  const accuracy = series([["test." + mainHead + ".accuracy", ""]]);
+  const split = compared.some(c => c.figures["test." + mainHead + ".accuracy"]) ? "test" : "validation";
+  const accuracy = series([[split + "." + mainHead + ".accuracy", ""]]);
   const rla = series(headsOf(compared).map(x => ["clean." + x.name + ".chance_corrected", headName(x)]));
   return section("lambda", "\u03bb against accuracy and memorisation",
       h("p", {},
           "Means over runs; whiskers reach from the least to the " +
               "most of them. What a regulariser is for is to lower the right figure without lowering the left one."),
-      h("div", {class: "grid"}, chart("test accuracy", accuracy), rla.length ? chart("excess RLA", rla) : null),
+      h("div", {class: "grid"}, chart(split + " accuracy", accuracy), rla.length ? chart("excess RLA", rla) : null),
       keys(compared.flatMap(c => c.runs)));
 }
 
