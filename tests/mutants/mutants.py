@@ -220,7 +220,7 @@ GROUP_MUTANTS = [
 
 
 # The variant whose file it is; what other files are for, all of them try.
-VARIANTS = {"conv2d.cl": "tile", "conv2d_filter.cl": "tile", "conv2d_direct.cl": "direct", "conv2d_thin.cl": "thin",
+VARIANTS = {"conv2d_filter.cl": "tile", "conv2d_direct.cl": "direct", "conv2d_thin.cl": "thin",
             "conv2d_depthwise.cl": "depthwise", "conv2d_winograd.cl": "winograd", "conv2d_winograd_filter.cl": "winograd"}
 
 
