@@ -1,6 +1,6 @@
 """Makes page and tables of the worked studies from their exported runs, in docs/studies: NAME.html and NAME.md of
 NAME.yaml and NAME.jsonl.
-    python3 tools/studies.py [--rote build/rote] [NAME ...]"""
+    python3 tools/studies.py [--rote build/rote] [--out FOLDER] [NAME ...]"""
 import argparse
 import json
 import pathlib
@@ -10,9 +10,12 @@ import subprocess
 import tempfile
 
 FOLDER = pathlib.Path(__file__).resolve().parents[1] / "docs/studies"
-RESULTS = (("test.class.accuracy", "test accuracy, %", 100), ("validation.class.accuracy", "validation accuracy, %", 100),
-           ("shifted.all.accuracy", "on shifted data, %", 100), ("test.class.ece", "ECE, %", 100),
-           ("test.class.loss", "test loss", 1), ("clean.class.accuracy", "training accuracy, %", 100))
+RESULTS = (("test.class.accuracy", "test accuracy, %", 100),
+           ("validation.class.accuracy", "validation accuracy, %", 100),
+           ("shifted.all.accuracy", "on shifted data, %", 100),
+           ("test.class.ece", "ECE, %", 100),
+           ("test.class.loss", "test loss", 1),
+           ("clean.class.accuracy", "training accuracy, %", 100))
 EPOCHS = (1, 2, 5, 10, 15, 20, 30)
 MANY = 8  # heads that are alike
 
@@ -36,7 +39,8 @@ def scale_of(figure):
 
 
 def spread_of(figure, scale, digits):
-    return f"{scale * figure['mean']:.{digits}f}" + ("" if figure["sd"] is None else f" ± {scale * figure['sd']:.{digits}f}")
+    mean, sd = figure["mean"], figure["sd"]
+    return f"{scale * mean:.{digits}f}" + ("" if sd is None else f" ± {scale * sd:.{digits}f}")
 
 
 def results(page):
@@ -69,8 +73,8 @@ def head_rows(cell, epochs):
     for kind, members in alike.items():
         ends = [100 * m[1] for m in members if m[1] is not None]
         if len(members) > MANY and len(ends) == len(members):
-            yield [cell["cell"], f"{len(members)} heads, {members[0][0]} to {members[-1][0]}", *kind, *["-"] * len(epochs),
-                   f"{statistics.mean(ends):.2f} ({min(ends):.2f} to {max(ends):.2f})", "-"]
+            yield [cell["cell"], f"{len(members)} heads, {members[0][0]} to {members[-1][0]}", *kind,
+                   *["-"] * len(epochs), f"{statistics.mean(ends):.2f} ({min(ends):.2f} to {max(ends):.2f})", "-"]
         else:
             yield from ([cell["cell"], name, *kind, *row] for name, _, row in members)
 
@@ -83,8 +87,9 @@ def heads(page):
     if not rows:
         return []
     return ["## Random heads", "",
-            "Excess random-label accuracy in %, (n·RLA − 1)/(n − 1), on training samples in evaluation mode: mean over runs, "
-            f"at the end ± standard deviation between them; of more than {MANY} heads that are alike mean, least and most. "
+            "Excess random-label accuracy in %, (n·RLA − 1)/(n − 1), on training samples in evaluation mode: mean over "
+            "runs, at the end ± standard deviation between them; of more than "
+            f"{MANY} heads that are alike mean, least and most. "
             "Control: the same head's on a copy of the network that stays as it was drawn.", "",
             *table(["cell", "head", "n", "at", "λ", *(f"epoch {e}" for e in epochs), "end", "control"], rows)]
 
@@ -93,7 +98,8 @@ def comparisons(page, key, title, note):
     if not page[key]:
         return []
     with_holm = key == "primary"
-    head = ["of", "against", "figure", "pairs", "difference", "95% t interval", "BCa", "p", *(["Holm", "shown", "decision"] * with_holm)]
+    head = ["of", "against", "figure", "pairs", "difference", "95% t interval", "BCa", "p"]
+    head += ["Holm", "shown", "decision"] * with_holm
     rows = []
     for c in page[key]:
         s = scale_of(c["figure"])
@@ -145,15 +151,15 @@ def cost(page):
     for i, cell in enumerate(cells):
         timed = [r for (c, _), r in run_of.items() if c == i and r["training_seconds"]]
         if timed:
-            rows.append([cell["cell"], str(len(timed)), f"{statistics.median(r['training_seconds'] / r['last'] for r in timed):.3f}",
-                         more(i, "training_seconds"), more(i, "seconds"),
-                         f"{statistics.median(100 * (r['instrument_seconds'] or 0) / r['seconds'] for r in timed):.1f}",
-                         f"{cell['cost']['peak_bytes'] / 1e6:.2f}"])
-    return ["## Cost", "", "Each run had the machine to itself. Medians; of the ratios, which are taken seed by seed, also the "
-            "range. Training: the epochs' steps without evaluation; all: the whole run, with start, evaluation and what "
-            "the instrument adds; memory: the most that OpenCL was asked for.", "",
-            *table(["cell", "runs", "training of an epoch, s", "training, % more", "all, % more", "instrument, % of all",
-                    "memory, MB"], rows)]
+            epoch = statistics.median(r["training_seconds"] / r["last"] for r in timed)
+            share = statistics.median(100 * (r["instrument_seconds"] or 0) / r["seconds"] for r in timed)
+            rows.append([cell["cell"], str(len(timed)), f"{epoch:.3f}", more(i, "training_seconds"), more(i, "seconds"),
+                         f"{share:.1f}", f"{cell['cost']['peak_bytes'] / 1e6:.2f}"])
+    return ["## Cost", "", "Each run had the machine to itself. Medians; of the ratios, which are taken seed by seed, "
+            "also the range. Training: the epochs' steps without evaluation; all: the whole run, with start, evaluation "
+            "and what the instrument adds; memory: the most that OpenCL was asked for.", "",
+            *table(["cell", "runs", "training of an epoch, s", "training, % more", "all, % more",
+                    "instrument, % of all", "memory, MB"], rows)]
 
 
 def document(name, page):
@@ -163,8 +169,9 @@ def document(name, page):
         ended[r["state"]] = ended.get(r["state"], 0) + 1
     lines = [f"# {name}", "", page["question"], "",
              f"{page['done']} of {page['planned']} runs: " + ", ".join(f"{n} {s}" for s, n in sorted(ended.items())) +
-             f"; on {', '.join(device)}. Made by `tools/studies.py` from [{name}.jsonl]({name}.jsonl), the finished runs of "
-             f"[{name}.yaml]({name}.yaml); the whole page, with curves and each figure's runs, is [{name}.html]({name}.html). "
+             f"; on {', '.join(device)}. Made by `tools/studies.py` from [{name}.jsonl]({name}.jsonl), the finished "
+             f"runs of [{name}.yaml]({name}.yaml); the whole page, with curves and each figure's runs, is "
+             f"[{name}.html]({name}.html). "
              "Differences are in percentage points, of losses in nats.", ""]
     lines += comparisons(page, "primary", "Declared beforehand",
                          f"Paired by seeds; p by sign flips, adjusted by Holm; alpha {page['alpha']}.")

@@ -9,7 +9,6 @@
 #include "study/study.h"
 
 #define RESAMPLES 10000
-#define USUAL_FIGURE "test.class.accuracy"
 
 const struct study_run *study_run_of(const struct rote_study *s, int cell, int64_t seed)
 {
@@ -71,6 +70,16 @@ out:
     return st;
 }
 
+static const char *usual_figure(const struct rote_study *s)
+{
+    for (int i = 0; i < s->n_runs; i++) {
+        const struct study_run *r = &s->run[i];
+        if (r->trial < 0 && (!r->assignments || config_test_when(&r->config) != CONFIG_TEST_NEVER))
+            return "test.class.accuracy";
+    }
+    return "validation.class.accuracy";
+}
+
 enum rote_status study_compare_primary(struct rote_study *s, struct study_difference **out)
 {
     enum rote_status st = ROTE_OK;
@@ -82,7 +91,7 @@ enum rote_status study_compare_primary(struct rote_study *s, struct study_differ
     TRY(base_alloc(&ps, p->primary_count, sizeof *ps));
     for (unsigned i = 0; i < p->primary_count; i++) {
         const struct study_primary *q = &p->primary[i];
-        d[i] = (struct study_difference){.figure = q->figure ? q->figure : USUAL_FIGURE, .of = q->of,
+        d[i] = (struct study_difference){.figure = q->figure ? q->figure : usual_figure(s), .of = q->of,
                                          .against = q->against, .benefit = q->benefit};
         TRY(study_compare_pair(s, &d[i]));
         ps[i] = isnan(d[i].p) ? 1 : d[i].p; /* without pairs yet it counts all the same */
@@ -103,14 +112,7 @@ out:
 const char *study_main_figure(const struct rote_study *s)
 {
     const struct study_plan *p = &s->plan;
-    bool tested = false;
-    for (int i = 0; i < s->n_runs; i++) {
-        const struct study_run *r = &s->run[i];
-        tested |= r->trial < 0 && (!r->assignments || config_test_when(&r->config) != CONFIG_TEST_NEVER);
-    }
-    return p->primary_count && p->primary[0].figure ? p->primary[0].figure
-           : p->primary_count || tested            ? USUAL_FIGURE
-                                                   : "validation.class.accuracy";
+    return p->primary_count && p->primary[0].figure ? p->primary[0].figure : usual_figure(s);
 }
 
 enum rote_status study_explore(struct rote_study *s, const char *figure, struct study_difference **out, size_t *count)

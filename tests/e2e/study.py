@@ -208,6 +208,16 @@ def wrong(folder):
     check("text.db" in error and "database" in error, error)
 
 
+def untested(folder):
+    """Where no run is tested, comparisons that name no figure are of validation accuracy, and runs tell theirs."""
+    path = plan(folder, "u", PLAN.replace("  epochs: 4", "  epochs: 1\n  test: never").replace("seeds: [1, 2]", "seeds: [1]"))
+    out, _ = rote("study", "run", path)
+    told = json.loads(rote("study", "compare", path, "--json")[0])
+    for d in told["primary"] + told["exploration"]:
+        check(d["figure"] == "validation.class.accuracy" and isinstance(d["mean"], float), f"{d}")
+    check(" nan" not in out and out.count("validation.class.accuracy 0.") >= 2, out)
+
+
 def kept(folder):
     """Only the figures that the plan wants, and what is measured at the end; so much the smaller."""
     text = PLAN.replace("seeds: [1, 2]", "seeds: [1]\nfigures: [accuracy, loss]").replace("epochs: 4", "epochs: 2")
@@ -273,4 +283,4 @@ def diverging(folder):
     check(told["done"] == told["runs"] and told["cells"][0]["diverged"] == 2, f"{told}")
 
 
-main(undisturbed, killed, shared, carried, compared, warned, wrong, kept, energy, energy_of_gpus, diverging)
+main(undisturbed, killed, shared, carried, compared, warned, wrong, untested, kept, energy, energy_of_gpus, diverging)

@@ -108,10 +108,11 @@ function costs() {
         ". ",
         R.alone ? "Each run had the machine to itself." :
                   "Runs may have shared the machine, so that times are upper estimates."),
-    cells.length > 0 && table(["per run", "runs", "time", "energy", "of which instrument", "tuning before", "tuning runs"],
-        cells.map(c => [cellName(c), keys(c.runs, "" + c.runs.length), time(perRun(c.cost, "seconds")),
-                      energy(joulesPerRun(c.cost)), percent(c.cost.instrument_seconds / c.cost.seconds),
-                      time(c.tuning.runs ? c.tuning.seconds : NaN), one(c.tuning.runs)]))
+    cells.length > 0
+        && table(["per run", "runs", "time", "energy", "of which instrument", "tuning before", "tuning runs"],
+            cells.map(c => [cellName(c), keys(c.runs, "" + c.runs.length), time(perRun(c.cost, "seconds")),
+                          energy(joulesPerRun(c.cost)), percent(c.cost.instrument_seconds / c.cost.seconds),
+                          time(c.tuning.runs ? c.tuning.seconds : NaN), one(c.tuning.runs)]))
   ];
 }
 
@@ -125,7 +126,8 @@ function alternatives() {
     const rows = [...list, ...list[0].alternatives.filter(a => !asked.includes(a.of))].map(a => {
       const c = cellNamed[a.of], its = perRun(c.cost, "seconds");
       return [
-        h("span", {title: c.cell}, breakable(levelsOf(c, apart(a))), asked.includes(a.of) ? h("small", {}, " (asked about)") : ""),
+        h("span", {title: c.cell}, breakable(levelsOf(c, apart(a))),
+            asked.includes(a.of) ? h("small", {}, " (asked about)") : ""),
         difference(a.mean, a.figure), h("span", {}, interval(a.t, a.figure)), time(its),
         span(its / mine, (its / mine).toFixed(2) + "\u00d7"), time(c.tuning.runs ? c.tuning.seconds : NaN),
         one(c.tuning.runs), keys(c.runs, "" + c.runs.length)
@@ -197,7 +199,8 @@ function risks() {
   if (R.cells.every(c => networkOf(c) === networkOf(R.cells[0]) && c.data === R.cells[0].data))
     out.push([
       "One network (", R.cells[0].network, ") on one data set (", R.cells[0].data,
-      subsets.every(n => n) ? ", its first " + subsets.join(" or ") + " samples" : "", "): others may come out otherwise."
+      subsets.every(n => n) ? ", its first " + subsets.join(" or ") + " samples" : "",
+      "): others may come out otherwise."
     ]);
   return [h("h3", {}, "Risks"), h("ul", {}, out.map(x => h("li", {}, x)))];
 }

@@ -76,7 +76,8 @@ function forest(list, primary) {
   const bar = (name, pair) => known(pair[0])
       && h("i", {class: name, style: "left:" + at(pair[0]) + ";right:" + (100 - parseFloat(at(pair[1]))) + "%"});
   const mean = d => Math.abs(d.mean) > end ?
-      h("span", {class: "beyond", style: "left:" + at(d.mean), title: "beyond the axis"}, d.mean < 0 ? "\u25c2" : "\u25b8") :
+      h("span", {class: "beyond", style: "left:" + at(d.mean), title: "beyond the axis"},
+          d.mean < 0 ? "\u25c2" : "\u25b8") :
       h("i", {class: "mean", style: "left:" + at(d.mean)});
   const step = nice(high - low), ticks = [];
   for (let k = Math.ceil((low + pad) / step); k * step <= high - pad / 2; k++) ticks.push(k * step);
