@@ -6,6 +6,7 @@
 
 #define MOST_ROWS 256 /* above, packing the filter pays */
 #define COPIED_BYTES (256 << 10) /* of a filter, from which on copies of panels pay */
+#define WIDE_PANEL 32 /* columns, two lines of memory, from which on they do not */
 #define LEAST_DEPTH 128 /* channels of a panel's copy */
 #define PANEL_FLOATS 4096 /* of it, half of a small first-level cache */
 #define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
@@ -19,7 +20,7 @@
 
 const struct op_tunable conv2d_direct_tunables[] = {
     TUNABLES,
-    {"block", (const int[]){12, 24, 48, 96, 256, 0}, "rows that a copy of filters serves"},
+    {"block", (const int[]){8, 12, 16, 24, 48, 96, 256, 0}, "rows that a copy of filters serves"},
     {"depth", (const int[]){32, 64, 128, 256, 0}, "channels of filters copied at a time; else only large ones are"},
     {NULL, NULL, NULL},
 };
@@ -77,17 +78,23 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units;
     matrices_of(g, &l.m);
     l.tile = conv2d_tile_of(inst, g->K, 1);
+    /* Three or four vectors in a product: one compiler runs out of registers and moves sums about, 1.1 to 1.5 times
+     * as slow. */
+    int64_t columns = filter || g->K <= 3 * l.tile.vec ? g->K : 2 * l.tile.vec;
+    l.tile = conv2d_tile_of(inst, columns, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
     if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, or two of as many where registers are few */
         l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, g->transposed && l.tile.vec < 16 ? 4 : 8);
     else
-        l.tile = conv2d_tile_of(inst, g->K, (int)pt);
+        l.tile = conv2d_tile_of(inst, columns, (int)pt);
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
     int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
-    int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer;
-    l.block = op_tuned(inst, "block", round_up((l.m.M + blocks - 1) / blocks, l.tile.pt));
-    int64_t depth = op_tuned(inst, "depth", 0);
-    l.copies = depth || (l.block > 2 * l.tile.pt && 4 * l.m.T * g->C * g->K >= COPIED_BYTES);
+    int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer, depth = op_tuned(inst, "depth", 0);
+    /* Copied rows serve as many rows of the product as there are for a core; without copies short blocks are faster,
+     * which find theirs in the first-level cache. */
+    l.copies = depth || (l.tile.kt < WIDE_PANEL && l.m.M > 2 * l.tile.pt && 4 * l.m.T * g->C * g->K >= COPIED_BYTES);
+    int64_t rows = l.copies || g->transposed ? (l.m.M + blocks - 1) / blocks : least(2 * l.tile.pt, l.m.M);
+    l.block = op_tuned(inst, "block", round_up(rows, l.tile.pt));
     int64_t initial = PANEL_FLOATS / l.tile.kt > LEAST_DEPTH ? PANEL_FLOATS / l.tile.kt : LEAST_DEPTH;
     l.depth = round_up(depth ? depth : initial, l.tile.vec);
     l.depth = l.depth > l.tile.kt ? l.depth : l.tile.kt;
@@ -102,7 +109,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
                            : outer * ((l.m.M + l.block - 1) / l.block);
     double work = 2.0 * (double)(l.m.M * l.m.T * l.m.Z) * (double)(g->C * g->K);
     units = least(units, 1 + (int64_t)(work / LEAST_WORK));
-    l.items = (size_t)least(cores * op_tuned(inst, "items", 2), units);
+    l.items = (size_t)least(cores * op_tuned(inst, "items", filter ? 4 : 8), units);
     return l;
 }
 
