@@ -80,7 +80,18 @@ source source_of(const augmentation g, const int h, const int W, const int cutou
 }
 
 #if SAMPLES > 1
-#define VALUE(byte, mean, scale) (((float)(byte) * (1.0f / 255.0f) - (mean)) * (scale))
+#define VALUES(bytes, mean, scale) ((convert_vecf(bytes) * (1.0f / 255.0f) - (mean)) * (scale))
+/* Loads of words: some compilers load vectors of bytes one by one. */
+#if VEC == 4
+#define BYTES_AT(p) as_uchar4(*(const uint *)(p))
+#define convert_vecf convert_float4
+#elif VEC == 8
+#define BYTES_AT(p) as_uchar8(vload2(0, (const uint *)(p)))
+#define convert_vecf convert_float8
+#else
+#define BYTES_AT(p) as_uchar16(vload4(0, (const uint *)(p)))
+#define convert_vecf convert_float16
+#endif
 
 /* Bytes of `columns` pixels from the place `at` of a row on, zeros outside of it. */
 static inline void read_bytes(uchar *bytes, global const uchar *row, const int inside, const int at,
@@ -118,13 +129,9 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
 {
     for (int j = 0; j < samples; j += VEC)
         for (int i = 0; i < columns; i += VEC) {
-            float line[VEC];
             vecf m[VEC];
-            for (int v = 0; v < VEC; v++) {
-                for (int k = 0; k < VEC; k++)
-                    line[k] = VALUE(part[j + v][i + k], mean[0], scale[0]);
-                m[v] = VLOAD(line);
-            }
+            UNROLL for (int v = 0; v < VEC; v++)
+                m[v] = VALUES(BYTES_AT(part[j + v] + i), VLOAD(mean), VLOAD(scale));
             vec_transpose(m);
             for (int v = 0; v < VEC && i + v < columns; v++)
                 vec_store(m[v], x + (ulong)(i + v) * N + j, samples - j);
@@ -166,11 +173,12 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
 {
     for (int i = 0; i < columns; i++) {
         global float *to = x + (ulong)i * N * CHANNELS;
-        float values[SAMPLES * CHANNELS];
-        for (int k = 0; k < SAMPLES * CHANNELS; k++) /* the compiler makes vectors of it */
-            values[k] = VALUE(part[i][k], mean[k], scale[k]);
-        for (int k = 0; k < samples * CHANNELS; k += VEC)
-            vec_put(VLOAD(values + k), to + k, samples * CHANNELS - k, stream);
+        for (int k0 = 0; k0 < samples * CHANNELS; k0 += VEC * CHANNELS) /* mean and scale repeat after these */
+            UNROLL for (int v = 0; v < CHANNELS; v++) {
+                const int k = k0 + v * VEC;
+                vec_put(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v * VEC), VLOAD(scale + v * VEC)), to + k,
+                        samples * CHANNELS - k, stream);
+            }
         for (int k = 0; k < ahead && !stream; k += 16) /* stores to lines that are far apart wait for each */
             PREFETCH(to + (long)columns * N * CHANNELS + k);
     }
@@ -194,9 +202,9 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
         drawn[j] = augment ? draw(index[j], epoch, seed_lo, seed_hi, H, W, crop, flip, cutout, cutout_p) : none;
     }
 #if SAMPLES > 1
-    uchar part[PART_ROWS][PART_WIDTH];
-    float mean[SAMPLES * CHANNELS], scale[SAMPLES * CHANNELS];
-    for (int k = 0; k < SAMPLES * CHANNELS; k++) {
+    uchar part[PART_ROWS][PART_WIDTH] __attribute__((aligned(16)));
+    float mean[VEC * CHANNELS], scale[VEC * CHANNELS];
+    for (int k = 0; k < VEC * CHANNELS; k++) {
         mean[k] = norm[k % CHANNELS];
         scale[k] = norm[CHANNELS + k % CHANNELS];
     }
