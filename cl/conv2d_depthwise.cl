@@ -3,10 +3,11 @@
  * product:          out[p,q,n,c] = sum over r,s of in[h,w,n,c] * w[r,s,c], h and w as in conv2d.cl
  * filter gradient:  dw[r,s,c] = sum over p,q,n of x[h,w,n,c] * dy[p,q,n,c]
  *
- * A work-item (work-groups of 1) takes NB samples of a pixel after another, so that windows find in the
- * cache what their neighbours read: for each LINE of channels sums of ROWS samples over the taps.
- * Filter gradient: a work-item takes a share of the pixels, NB samples at a time; for each vector of
- * channels TB taps at a time, whose sums stay in its scratch.
+ * A work-item (work-groups of 1) takes NB samples of a row of the output after another: PIXELS neighbours
+ * whose windows lie within the row together, SAMPLES samples at a time, so that what their windows share is
+ * read while it is near; others one by one, ROWS samples at a time.
+ * Filter gradient: a work-item takes a share of the pixels, NB samples at a time, in runs of neighbours as above; of
+ * each channels' vectors TB taps at a time, whose sums stay in its scratch.
  * float32, by fma; taps outside the image are left out. Limit: R*S <= TAPS. */
 
 #include "common/share.clh"
@@ -16,10 +17,16 @@
 #ifndef ROWS
 #define ROWS 4
 #endif
+#ifndef PIXELS
+#define PIXELS 4
+#endif
+#ifndef SAMPLES
+#define SAMPLES 2
+#endif
 /* Channels that are written together: what a line of memory holds (vec.clh, VSTREAM). */
 #define LINE (VEC < 16 ? 16 : VEC)
 #ifndef TB
-#define TB 9 /* taps at a time */
+#define TB 3 /* taps at a time: a row of a window */
 #endif
 #define TAPS 128
 
@@ -38,22 +45,33 @@
 #define WHOLE(p) VLOAD(p)
 #define PART(p) vec_load(p, left)
 
-#define DEPTHWISE_ROWS(COUNT, VECTORS, LOAD)                                                                  \
+/* COUNT samples from n on of `pixels` pixels, whose sources are `next` floats apart. */
+#define DEPTHWISE_TILE(PIXEL_COUNT, COUNT, VECTORS, LOAD)                                                     \
     {                                                                                                         \
-        vecf acc[COUNT][VECTORS];                                                                             \
-        UNROLL for (int i = 0; i < COUNT * VECTORS; i++)                                                      \
+        vecf acc[PIXEL_COUNT * COUNT][VECTORS];                                                               \
+        UNROLL for (int i = 0; i < PIXEL_COUNT * COUNT * VECTORS; i++)                                        \
             acc[i / VECTORS][i % VECTORS] = (vecf)(0.0f);                                                     \
         for (int t = 0; t < valid; t++) {                                                                     \
             global const float *x = src[t] + (long)n * C + c;                                                 \
             UNROLL for (int v = 0; v < VECTORS; v++) {                                                        \
                 const vecf wv = LOAD(w + (long)tap[t] * C + c + v * VEC);                                     \
-                UNROLL for (int i = 0; i < COUNT; i++)                                                        \
-                    acc[i][v] = fma(LOAD(x + i * C + v * VEC), wv, acc[i][v]);                                \
+                UNROLL for (int i = 0; i < PIXEL_COUNT * COUNT; i++)                                          \
+                    acc[i][v] = fma(LOAD(x + i / COUNT * next + i % COUNT * C + v * VEC), wv, acc[i][v]);     \
             }                                                                                                 \
         }                                                                                                     \
-        UNROLL for (int i = 0; i < COUNT * VECTORS; i++)                                                      \
+        UNROLL for (int i = 0; i < PIXEL_COUNT * COUNT * VECTORS; i++)                                        \
             vec_put(acc[i / VECTORS][i % VECTORS],                                                            \
-                    out + (pixel * N + n + i / VECTORS) * C + c + i % VECTORS * VEC, left, stream);           \
+                    out + ((pixel + i / VECTORS / COUNT) * N + n + i / VECTORS % COUNT) * C + c + i % VECTORS * VEC, \
+                    left, stream);                                                                            \
+    }
+
+#define DEPTHWISE_CHANNELS(PIXEL_COUNT, COUNT)                                  \
+    {                                                                           \
+        int c = 0, left = LINE;                                                 \
+        for (; c + LINE <= C; c += LINE)                                        \
+            DEPTHWISE_TILE(PIXEL_COUNT, COUNT, (LINE / VEC), WHOLE)             \
+        for (left = C - c; left > 0; c += VEC, left -= VEC)                     \
+            DEPTHWISE_TILE(PIXEL_COUNT, COUNT, 1, PART)                         \
     }
 
 SINGLE_ITEM_GROUPS
@@ -64,41 +82,55 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
                                       const int off_w, const int div_h, const int div_w, const int stream,
                                       const int shares)
 {
-    const long pixels = (long)P * Q;
+    const int reach = (S - 1) * step_w, before = off_w + min(reach, 0), after = off_w + max(reach, 0);
+    const long next = (long)mul_w * N * C;
     long unit, end;
-    share_of(pixels * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
+    share_of((long)P * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        global const float *src[TAPS];
-        int tap[TAPS];
-        const long pixel = unit % pixels;
-        const int n0 = (int)(unit / pixels) * NB, n_end = n0 + NB < N ? n0 + NB : N, p = (int)(pixel / Q);
-        VALID_TAPS(in, p, (int)(pixel - (long)p * Q), mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w)
-        int c = 0;
-        for (; c + LINE <= C; c += LINE) {
-            const int left = LINE;
-            int n = n0;
-            for (; n + ROWS <= n_end; n += ROWS)
-                DEPTHWISE_ROWS(ROWS, (LINE / VEC), WHOLE)
-            for (; n < n_end; n++)
-                DEPTHWISE_ROWS(1, (LINE / VEC), WHOLE)
-        }
-        for (; c < C; c += VEC) {
-            const int left = C - c;
-            int n = n0;
-            for (; n + ROWS <= n_end && left >= VEC; n += ROWS)
-                DEPTHWISE_ROWS(ROWS, 1, WHOLE)
-            for (; n < n_end; n++)
-                DEPTHWISE_ROWS(1, 1, PART)
+        const int p = (int)(unit % P), n0 = (int)(unit / P) * NB, n_end = n0 + NB < N ? n0 + NB : N;
+        for (int q = 0, pixels; q < Q; q += pixels) {
+            global const float *src[TAPS];
+            int tap[TAPS], n = n0;
+            const long pixel = (long)p * Q + q;
+            pixels = div_w == 1 && q + PIXELS <= Q && q * mul_w + before >= 0 &&
+                     (q + PIXELS - 1) * mul_w + after < W && n_end - n0 >= SAMPLES ? PIXELS : 1;
+            VALID_TAPS(in, p, q, mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w)
+            if (pixels == PIXELS) {
+                for (; n + SAMPLES <= n_end; n += SAMPLES)
+                    DEPTHWISE_CHANNELS(PIXELS, SAMPLES)
+                if (n < n_end) { /* the last ones again: the same sums */
+                    n = n_end - SAMPLES;
+                    DEPTHWISE_CHANNELS(PIXELS, SAMPLES)
+                }
+            } else {
+                for (; n + ROWS <= n_end; n += ROWS)
+                    DEPTHWISE_CHANNELS(1, ROWS)
+                for (; n < n_end; n++)
+                    DEPTHWISE_CHANNELS(1, 1)
+            }
         }
     }
 }
 
-/* acc[t] += x[n] at tap t * dy[n] for n0 .. n_end, of a vector of channels. */
-#define DEPTHWISE_GRADIENT(LOAD)                                                      \
-    for (int n = n0; n < n_end; n++) {                                                \
-        const vecf g = LOAD(d + (long)n * C);                                         \
-        UNROLL for (int t = 0; t < TB; t++)                                           \
-            acc[t] = fma(LOAD(src[t0 + t] + (long)n * C + c), g, acc[t]);             \
+/* Sums of TB taps, VECTORS vectors of channels: acc[t] += x[n] at tap t * dy[n] for all samples of the block and all
+ * pixels of the run. */
+#define DEPTHWISE_GRADIENT(VECTORS, LOAD)                                                                  \
+    for (int t0 = 0; t0 < valid; t0 += TB) {                                                               \
+        vecf acc[TB][VECTORS];                                                                             \
+        UNROLL for (int i = 0; i < TB * VECTORS; i++)                                                      \
+            acc[i / VECTORS][i % VECTORS] =                                                                \
+                VLOAD(sums + tap[t0 + i / VECTORS] * padded + c + i % VECTORS * VEC);                      \
+        for (int i = 0; i < run; i++)                                                                      \
+            for (int n = n0; n < n_end; n++) {                                                             \
+                const long at = (long)n * C + c;                                                           \
+                UNROLL for (int v = 0; v < VECTORS; v++) {                                                 \
+                    const vecf g = LOAD(dy + (pixel + i) * N * C + at + v * VEC);                          \
+                    UNROLL for (int t = 0; t < TB; t++)                                                    \
+                        acc[t][v] = fma(LOAD(src[t0 + t] + i * next + at + v * VEC), g, acc[t][v]);        \
+                }                                                                                          \
+            }                                                                                              \
+        UNROLL for (int i = 0; i < TB * VECTORS; i++)                                                      \
+            VSTORE(acc[i / VECTORS][i % VECTORS], sums + tap[t0 + i / VECTORS] * padded + c + i % VECTORS * VEC); \
     }
 
 /* partial (in work, where there are several splits) [split of the pixels][R*S][C]; scratch of each
@@ -111,7 +143,8 @@ kernel void conv2d_filter__depthwise(global const float *restrict x, global cons
                                      const int stride_h, const int stride_w, const int dilation_h,
                                      const int dilation_w, const int pad_h, const int pad_w, const int shares)
 {
-    const int padded = (C + VEC - 1) / VEC * VEC, taps = R * S;
+    const int padded = (C + VEC - 1) / VEC * VEC, taps = R * S, reach = (S - 1) * dilation_w;
+    const long next = (long)stride_w * N * C;
     global float *sums = work + scratch_at + get_global_id(0) * (ulong)((taps + 1) * padded);
     long split, end;
     share_of(splits, shares, get_global_id(0), &split, &end);
@@ -122,31 +155,22 @@ kernel void conv2d_filter__depthwise(global const float *restrict x, global cons
             VSTORE((vecf)(0.0f), sums + i);
         for (int n0 = 0; n0 < N; n0 += NB) {
             const int n_end = n0 + NB < N ? n0 + NB : N;
-            for (long pixel = first; pixel < last; pixel++) {
+            for (long pixel = first, run; pixel < last; pixel += run) {
                 global const float *src[TAPS + TB];
-                int tap[TAPS + TB];
-                const int p = (int)(pixel / Q);
-                VALID_TAPS(x, p, (int)(pixel - (long)p * Q), stride_h, stride_w, dilation_h, dilation_w, -pad_h, -pad_w,
-                           1, 1)
+                int tap[TAPS + TB], c = 0, left;
+                const int p = (int)(pixel / Q), q = (int)(pixel - (long)p * Q), w0 = q * stride_w - pad_w;
+                run = 1; /* pixels whose windows lie within the row */
+                if (w0 >= 0 && w0 + reach < W)
+                    run = min((long)min((W - 1 - reach - w0) / stride_w + 1, Q - q), last - pixel);
+                VALID_TAPS(x, p, q, stride_h, stride_w, dilation_h, dilation_w, -pad_h, -pad_w, 1, 1)
                 for (int t = valid; valid && t % TB; t++) {
                     src[t] = src[0];
                     tap[t] = taps;
                 }
-                for (int c = 0; c < C; c += VEC) {
-                    const int left = C - c;
-                    global const float *d = dy + pixel * N * C + c;
-                    for (int t0 = 0; t0 < valid; t0 += TB) {
-                        vecf acc[TB];
-                        UNROLL for (int t = 0; t < TB; t++)
-                            acc[t] = VLOAD(sums + tap[t0 + t] * padded + c);
-                        if (left >= VEC)
-                            DEPTHWISE_GRADIENT(WHOLE)
-                        else
-                            DEPTHWISE_GRADIENT(PART)
-                        UNROLL for (int t = 0; t < TB; t++)
-                            VSTORE(acc[t], sums + tap[t0 + t] * padded + c);
-                    }
-                }
+                for (; c + 2 * VEC <= C; c += 2 * VEC)
+                    DEPTHWISE_GRADIENT(2, WHOLE)
+                for (left = C - c; left > 0; c += VEC, left -= VEC)
+                    DEPTHWISE_GRADIENT(1, PART)
             }
         }
         for (int t = 0; t < taps; t++)

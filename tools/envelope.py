@@ -102,25 +102,31 @@ def draw(path, limit, curves):
     pathlib.Path(path).write_text("\n".join([*out, "</svg>"]) + "\n")
 
 
-def main():
+def reference():
+    """The reference's losses and test accuracy, the limit by step, the accuracy's deviation over seeds."""
+    loss, accuracy = train("pocl")
+    nudged = [train("pocl", nudge=n)[0] for n in NUDGES]
+    noise = statistics.stdev([accuracy, *(train("pocl", seed=s)[1] for s in SEEDS)])
+    print(f"reference: {len(loss)} steps, loss {loss[0]:.4f} to {loss[-1]:.4f}, test accuracy {100 * accuracy:.1f}%, "
+          f"deviation over seeds {100 * noise:.1f}; nudged runs are up to "
+          f"{max(max(off(n, loss)) for n in nudged):.1e} off")
+    return loss, accuracy, envelope(loss, nudged), noise
+
+
+def main(words=None, made=None):
+    """made: of reference(), where it is at hand."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--figure")
     parser.add_argument("--kernels")
     parser.add_argument("names", nargs="+")
-    options = parser.parse_args()
-    reference, accuracy = train("pocl")
-    nudged = [train("pocl", nudge=n)[0] for n in NUDGES]
-    limit = envelope(reference, nudged)
-    noise = statistics.stdev([accuracy, *(train("pocl", seed=s)[1] for s in SEEDS)])
+    options = parser.parse_args(words)
+    expected, accuracy, limit, noise = made or reference()
     curves, bad = {}, 0
-    print(f"reference: {len(reference)} steps, loss {reference[0]:.4f} to {reference[-1]:.4f}, test accuracy "
-          f"{100 * accuracy:.1f}%, deviation over seeds {100 * noise:.1f}; nudged runs are up to "
-          f"{max(max(off(n, reference)) for n in nudged):.1e} off")
     for name in options.names:
         loss, other = train(name, kernels=options.kernels)
-        if len(loss) != len(reference) or not all(isinstance(v, float) and math.isfinite(v) for v in loss):
-            sys.exit(f"{name}: {len(loss)} losses of {len(reference)}, or some that are no numbers")
-        curves[name] = off(loss, reference)
+        if len(loss) != len(expected) or not all(isinstance(v, float) and math.isfinite(v) for v in loss):
+            sys.exit(f"{name}: {len(loss)} losses of {len(expected)}, or some that are no numbers")
+        curves[name] = off(loss, expected)
         worst = max(range(len(limit)), key=lambda i: curves[name][i] / limit[i])
         wrong = curves[name][worst] > limit[worst] or abs(other - accuracy) > 3 * noise
         bad += wrong

@@ -249,7 +249,8 @@ static double length(const struct call *c)
 
 #define CASES(X) \
     X("1x1x2x1", "1") X("3x5x7x31", "31") X("2x2x2x32", "32") X("1x1x63x65", "65") X("5x3x1x2", "2") \
-    X("17x17x17x13", "13") X("8x8x33x16", "16") X("1x7x1x129", "129")
+    X("17x17x17x13", "13") X("8x8x33x16", "16") X("1x7x1x129", "129") X("3x5x5x8", "8") \
+    X("2x3x5x6", "6") X("3x7x3x4", "4")
 
 #define FWD_CASE(x, c) "x=" x " gamma=" c " beta=" c " running_mean=" c " running_var=" c,
 #define ADD_FWD_CASE(x, c) "x=" x " gamma=" c " beta=" c " running_mean=" c " running_var=" c " r=" x,

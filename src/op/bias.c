@@ -112,7 +112,7 @@ static const struct op_variant plain_relu_bwd = {
 
 #define CASES(X) \
     X("1x1x1x1", "1") X("3x5x7x31", "31") X("2x2x2x32", "32") X("1x1x63x65", "65") X("5x3x1x2", "2") \
-    X("7x7x17x13", "13")
+    X("7x7x17x13", "13") X("3x5x5x8", "8") X("2x3x5x6", "6") X("3x7x3x4", "4")
 #define FWD_CASE(x, b) "x=" x " b=" b,
 #define RELU_BWD_CASE(x, b) "y=" x " dy=" x " b=" b,
 
@@ -137,7 +137,8 @@ const struct op_def op_bias_bwd = {
     .length = length_bwd,
     .tolerance = 4,
     .cases = (const char *const[]){"dy=1x1x1x1 b=1", "dy=3x5x7x31 b=31", "dy=2x2x2x32 b=32", "dy=1x1x63x65 b=65",
-                                   "dy=5x3x1x2 b=2", "dy=17x17x17x13 b=13", NULL},
+                                   "dy=5x3x1x2 b=2", "dy=17x17x17x13 b=13", "dy=3x5x5x8 b=8", "dy=2x3x5x6 b=6",
+                                   "dy=3x7x3x4 b=4", NULL},
 };
 
 const struct op_def op_bias_relu_fwd = {

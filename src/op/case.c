@@ -25,7 +25,7 @@ static const struct {
     {"direct", "direct:vectors=2,rows=8,items=1,block=24,depth=16", "!filter"},
     {"direct", "direct:rows=1", NULL},
     {"direct", "direct:vectors=1,set=2", "bwd_filter"},
-    {"depthwise", "depthwise:rows=4,items=3,block=5", "!filter"},
+    {"depthwise", "depthwise:rows=4,items=3,block=5,pixels=2,samples=3", "!filter"},
 };
 
 static bool is_of(const char *of, const char *name)

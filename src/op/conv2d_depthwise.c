@@ -7,8 +7,10 @@
 #define MOST_TAPS 128 /* TAPS of the kernel file */
 
 const struct op_tunable conv2d_depthwise_tunables[] = {
-    {"rows", (const int[]){2, 4, 8, 12, 0}, "samples at a time"},
-    {"block", (const int[]){8, 16, 32, 64, 0}, "samples of a pixel before the next one"},
+    {"rows", (const int[]){2, 4, 8, 12, 0}, "samples of a pixel at a time"},
+    {"pixels", (const int[]){1, 2, 4, 8, 0}, "neighbours at a time, where their windows lie within the image"},
+    {"samples", (const int[]){1, 2, 4, 0}, "of these, samples at a time"},
+    {"block", (const int[]){2, 8, 16, 32, 64, 0}, "samples of a row of pixels before the next one"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
     {NULL, NULL, NULL},
 };
@@ -30,40 +32,42 @@ bool conv2d_filter_depthwise_accepts(const struct rt_facts *f, const struct conv
 
 struct layout {
     int vec;
-    int64_t splits, partial, scratch;
+    int64_t block, splits, partial, scratch;
     size_t items;
-    char options[96];
+    char options[128];
 };
 
-static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g)
+static struct layout layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool filter)
 {
     struct layout l = {.vec = op_vec(inst, g->groups)};
-    int64_t items = rt_facts_of(inst->dev)->compute_units * op_tuned(inst, "items", 2), pixels = g->P * g->Q;
-    int rows = (int)op_tuned(inst, "rows", least(g->N, l.vec / 2)), taps = (int)(g->R * g->S);
-    l.items = (size_t)least(items, pixels * ((g->N + BLOCK - 1) / BLOCK));
+    int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units, taps = g->R * g->S;
+    int64_t rows = op_tuned(inst, "rows", least(g->N, l.vec / 2));
+    l.block = op_tuned(inst, "block", BLOCK);
     /* Not by the number of work-items: a tunable must not change the order of sums. */
-    l.splits = 2 * (int64_t)rt_facts_of(inst->dev)->compute_units;
-    l.splits = l.splits < pixels ? l.splits : pixels;
+    l.splits = least(2 * cores, g->P * g->Q);
     l.partial = l.splits > 1 ? l.splits * taps * g->groups : 0;
-    l.scratch = (taps + 1) * ((g->groups + l.vec - 1) / l.vec * l.vec);
-    snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DTB=%d%s", l.vec, rows, taps < 9 ? taps : 9,
-             op_cache_option(inst));
+    l.scratch = (taps + 1) * round_up(g->groups, l.vec);
+    l.items = (size_t)least(cores * op_tuned(inst, "items", 2),
+                            filter ? l.splits : g->P * ((g->N + l.block - 1) / l.block));
+    snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DPIXELS=%d -DSAMPLES=%d -DTB=%d%s", l.vec, (int)rows,
+             (int)op_tuned(inst, "pixels", 4), (int)op_tuned(inst, "samples", l.vec < 16 ? 1 : 2),
+             (int)least(g->S > 1 ? g->S : g->R, 9), op_cache_option(inst));
     return l;
 }
 
 enum rote_status conv2d_product_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
-    struct layout l = layout_of(inst, g);
+    struct layout l = layout_of(inst, g, false);
     return rt_kernel_new(inst->dev, "conv2d_depthwise", "conv2d_product__depthwise", l.options, &inst->kernel[0]);
 }
 
 enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct conv2d_geometry *g,
                                           struct conv2d_ports p)
 {
-    struct layout l = layout_of(inst, g);
+    struct layout l = layout_of(inst, g, false);
     size_t one = 1;
     return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->out[0], (int)op_tuned(inst, "block", BLOCK), (int)g->N, (int)g->H, (int)g->W,
+                  inst->out[0], (int)l.block, (int)g->N, (int)g->H, (int)g->W,
                   (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w,
                   (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
                   op_streams(inst, 4 * g->P * g->Q * g->N * g->groups, g->groups, 16), (int)l.items);
@@ -72,7 +76,7 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
 enum rote_status conv2d_filter_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    struct layout l = layout_of(inst, g);
+    struct layout l = layout_of(inst, g, true);
     TRY(rt_kernel_new(inst->dev, "conv2d_depthwise", "conv2d_filter__depthwise", l.options, &inst->kernel[0]));
     if (l.splits > 1)
         TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
@@ -85,11 +89,11 @@ enum rote_status conv2d_filter_depthwise(struct op_inst *inst, const struct conv
                                          struct conv2d_ports p)
 {
     enum rote_status st = ROTE_OK;
-    struct layout l = layout_of(inst, g);
+    struct layout l = layout_of(inst, g, true);
     size_t one = 1;
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                inst->workspace, l.splits > 1 ? inst->workspace : inst->out[0], (uint64_t)l.partial, (int)l.splits,
-               BLOCK, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
+               (int)l.block, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
                (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w,
                (int)l.items));
     if (l.splits > 1)

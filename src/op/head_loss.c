@@ -155,5 +155,6 @@ const struct op_def op_head_loss = {
     .flops = flops,
     .cases = (const char *const[]){CASE("1", "2", "1"), CASE("33", "60", "6"), CASE("7", "24", "12") " epoch=4",
                                    CASE("65", "62", "2") " split=1", CASE("13", "660", "6") " lambda_scale=0.25",
-                                   CASE("5", "1000", "1") " batch=20", NULL},
+                                   CASE("5", "1000", "1") " batch=20", CASE("8", "35", "5"),
+                                   CASE("4", "16", "2"), CASE("16", "12", "3"), NULL},
 };

@@ -278,7 +278,8 @@ static void fill_index(const struct call *c, int port, uint32_t (*r)(void *), vo
     X("5x9x4x4", "4x8x4x4", "stride_h=1 stride_w=1")                                              \
     X("1x64x7x3", "1x32x7x3", "window_h=1 stride_h=1")                                            \
     X("9x9x2x65", "3x3x2x65", "window_h=2 window_w=3 stride_h=3 stride_w=3 pad_h=0 pad_w=1")      \
-    X("11x13x5x17", "6x6x5x17", "window_h=3 window_w=3 pad_h=1 pad_w=0")
+    X("11x13x5x17", "6x6x5x17", "window_h=3 window_w=3 pad_h=1 pad_w=0")                          \
+    X("5x7x2x4", "2x3x2x4", "") X("4x5x1x4", "2x2x1x4", "")
 
 #define FWD_CASE(x, y, a) "x=" x " " a,
 #define MAX_BWD_CASE(x, y, a) "dy=" y " index=" y " x=" x " " a,
@@ -340,7 +341,7 @@ const struct op_def op_globalpool_fwd = {
     .length = image_length,
     .tolerance = 4,
     .cases = (const char *const[]){"x=1x1x1x1", "x=4x4x3x5", "x=7x7x2x31", "x=8x8x1x65", "x=1x63x5x2",
-                                   "x=7x9x16x64", "x=3x5x33x65", "x=13x17x3x1", NULL},
+                                   "x=7x9x16x64", "x=3x5x33x65", "x=13x17x3x1", "x=3x5x2x4", "x=5x3x1x4", NULL},
 };
 
 const struct op_def op_globalpool_bwd = {
@@ -351,5 +352,5 @@ const struct op_def op_globalpool_bwd = {
     .variants = (const struct op_variant *const[]){&global_bwd, NULL},
     .tolerance = 2,
     .cases = (const char *const[]){"dy=1x1x1x1 x=1x1x1x1", "dy=1x1x3x5 x=4x4x3x5", "dy=1x1x2x31 x=7x7x2x31",
-                                   "dy=1x1x1x65 x=8x8x1x65", "dy=1x1x5x2 x=1x63x5x2", NULL},
+                                   "dy=1x1x1x65 x=8x8x1x65", "dy=1x1x5x2 x=1x63x5x2", "dy=1x1x2x4 x=3x5x2x4", "dy=1x1x1x4 x=5x3x1x4", NULL},
 };

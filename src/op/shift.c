@@ -123,5 +123,8 @@ const struct op_def op_shift = {
         CASE("28", "28", "5", "1", " kind=occlusion severity=1"),
         CASE("11", "8", "7", "3", " kind=occlusion severity=4"),
         CASE("1", "63", "5", "2", " kind=occlusion severity=5 bytes=0"), CASE("6", "5", "3", "2", " kind=translation"),
+        CASE("5", "7", "8", "1", " kind=noise severity=3"), CASE("9", "6", "4", "2", " kind=blur severity=4"),
+        CASE("7", "5", "2", "4", " kind=contrast severity=2"), CASE("6", "5", "8", "1", " kind=translation severity=2"),
+        CASE("11", "8", "2", "4", " kind=occlusion severity=4"),
         NULL},
 };

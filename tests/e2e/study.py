@@ -58,7 +58,7 @@ def content(path):
 
 
 def undisturbed(folder):
-    global WANT
+    global WANT, START, WORK  # seconds of a study that has nothing to do, and of its runs
     path = plan(folder, "a")
     out, _ = rote("study", "run", path)
     check("[7 of 7]" in out and "nan" not in out, out)
@@ -69,8 +69,12 @@ def undisturbed(folder):
     check(sum(row[2] == "canaries" and row[3] == "margin" and row[4] == "auroc" for row in WANT["figure"]) == 5,
           "no figures of canaries, or of runs that are not at their end")
     check(not (folder / "a.db.runs").exists(), "folders of finished runs are left")
+    start = time.monotonic()
     out, _ = rote("study", "run", path)
+    START = time.monotonic() - start
     check(out == "", f"something ran twice: {out}")
+    seconds = [row[0] for row in sqlite3.connect(folder / "a.db").execute("SELECT seconds FROM run")]
+    WORK = statistics.median(seconds) * len(seconds)
     out, _ = rote("study", "status", path)
     check("7 of 7 runs" in out and "optimizer.decay=" in out, out)
     told = json.loads(rote("study", "status", path, "--json")[0])
@@ -85,7 +89,7 @@ def killed(folder):
         if ended == 10:
             break
         run = subprocess.Popen([ROTE, "study", "run", path, "--quiet"], stderr=subprocess.DEVNULL)
-        time.sleep(dice.uniform(0.3, 2))
+        time.sleep(START + dice.uniform(0, 0.15 * WORK))
         ended += run.poll() is None
         run.send_signal(signal.SIGKILL)
         run.wait()
