@@ -8,7 +8,7 @@
 
 const struct op_tunable conv2d_depthwise_tunables[] = {
     {"rows", (const int[]){2, 4, 8, 12, 0}, "samples of a pixel at a time"},
-    {"pixels", (const int[]){1, 2, 4, 8, 0}, "neighbours at a time, where their windows lie within the image"},
+    {"pixels", (const int[]){1, 2, 3, 4, 0}, "neighbours at a time, where their windows lie within the image"},
     {"samples", (const int[]){1, 2, 4, 0}, "of these, samples at a time"},
     {"block", (const int[]){2, 8, 16, 32, 64, 0}, "samples of a row of pixels before the next one"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
@@ -49,8 +49,9 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.scratch = (taps + 1) * round_up(g->groups, l.vec);
     l.items = (size_t)least(cores * op_tuned(inst, "items", 2),
                             filter ? l.splits : g->P * ((g->N + l.block - 1) / l.block));
+    bool wide = l.vec == 16; /* with as many registers: 16 sums, or 6 of lines of two vectors */
     snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DPIXELS=%d -DSAMPLES=%d -DTB=%d%s", l.vec, (int)rows,
-             (int)op_tuned(inst, "pixels", 4), (int)op_tuned(inst, "samples", l.vec < 16 ? 1 : 2),
+             (int)op_tuned(inst, "pixels", wide ? 4 : 3), (int)op_tuned(inst, "samples", wide ? 4 : 2),
              (int)least(g->S > 1 ? g->S : g->R, 9), op_cache_option(inst));
     return l;
 }
