@@ -3,11 +3,11 @@
  * product:          out[p,q,n,c] = sum over r,s of in[h,w,n,c] * w[r,s,c], h and w as in conv2d.cl
  * filter gradient:  dw[r,s,c] = sum over p,q,n of x[h,w,n,c] * dy[p,q,n,c]
  *
- * A work-item (work-groups of 1) takes NB samples of a row of the output after another: PIXELS neighbours
- * whose windows lie within the row together, SAMPLES samples at a time, so that what their windows share is
- * read while it is near; others one by one, ROWS samples at a time.
- * Filter gradient: a work-item takes a share of the pixels, NB samples at a time, in runs of neighbours as above; of
- * each channels' vectors TB taps at a time, whose sums stay in its scratch.
+ * A work-item (work-groups of 1) takes NB samples of `span` pixels of a row of the output after another: PIXELS
+ * neighbours whose windows lie within the row together, SAMPLES samples at a time, so that what their windows
+ * share is read while it is near; others one by one, ROWS samples at a time.
+ * Filter gradient: a work-item takes a share of the pixels, NB samples at a time, in runs of neighbours whose windows
+ * lie within the row; for two vectors of channels at a time TB taps, whose sums stay in its scratch.
  * float32, by fma; taps outside the image are left out. Limit: R*S <= TAPS. */
 
 #include "common/share.clh"
@@ -18,7 +18,7 @@
 #define ROWS 4
 #endif
 #ifndef PIXELS
-#define PIXELS 4
+#define PIXELS 3
 #endif
 #ifndef SAMPLES
 #define SAMPLES 2
@@ -26,7 +26,7 @@
 /* Channels that are written together: what a line of memory holds (vec.clh, VSTREAM). */
 #define LINE (VEC < 16 ? 16 : VEC)
 #ifndef TB
-#define TB 3 /* taps at a time: a row of a window */
+#define TB 3 /* taps at a time */
 #endif
 #define TAPS 128
 
@@ -45,7 +45,7 @@
 #define WHOLE(p) VLOAD(p)
 #define PART(p) vec_load(p, left)
 
-/* COUNT samples from n on of `pixels` pixels, whose sources are `next` floats apart. */
+/* COUNT samples from n on of PIXEL_COUNT pixels, whose sources are `next` floats apart. */
 #define DEPTHWISE_TILE(PIXEL_COUNT, COUNT, VECTORS, LOAD)                                                     \
     {                                                                                                         \
         vecf acc[PIXEL_COUNT * COUNT][VECTORS];                                                               \
@@ -80,22 +80,25 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
                                       const int C, const int P, const int Q, const int R, const int S, const int mul_h,
                                       const int mul_w, const int step_h, const int step_w, const int off_h,
                                       const int off_w, const int div_h, const int div_w, const int stream,
-                                      const int shares)
+                                      const int span, const int shares)
 {
-    const int reach = (S - 1) * step_w, before = off_w + min(reach, 0), after = off_w + max(reach, 0);
+    const int spans = (Q + span - 1) / span, reach = (S - 1) * step_w, before = off_w + min(reach, 0), after = off_w + max(reach, 0);
     const long next = (long)mul_w * N * C;
     long unit, end;
-    share_of((long)P * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
+    share_of((long)P * spans * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
-        const int p = (int)(unit % P), n0 = (int)(unit / P) * NB, n_end = n0 + NB < N ? n0 + NB : N;
-        for (int q = 0, pixels; q < Q; q += pixels) {
+        const int p = (int)(unit / spans % P), n0 = (int)(unit / spans / P) * NB;
+        const int n_end = n0 + NB < N ? n0 + NB : N, q0 = (int)(unit % spans) * span;
+        const int q_end = q0 + span < Q ? q0 + span : Q;
+        for (int q = q0, pixels; q < q_end; q += pixels) {
             global const float *src[TAPS];
             int tap[TAPS], n = n0;
             const long pixel = (long)p * Q + q;
-            pixels = div_w == 1 && q + PIXELS <= Q && q * mul_w + before >= 0 &&
-                     (q + PIXELS - 1) * mul_w + after < W && n_end - n0 >= SAMPLES ? PIXELS : 1;
+            const int together = div_w == 1 && q + PIXELS <= q_end && q * mul_w + before >= 0 &&
+                                 (q + PIXELS - 1) * mul_w + after < W && n_end - n0 >= SAMPLES;
+            pixels = together ? PIXELS : 1;
             VALID_TAPS(in, p, q, mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w)
-            if (pixels == PIXELS) {
+            if (together) {
                 for (; n + SAMPLES <= n_end; n += SAMPLES)
                     DEPTHWISE_CHANNELS(PIXELS, SAMPLES)
                 if (n < n_end) { /* the last ones again: the same sums */

@@ -81,16 +81,13 @@ source source_of(const augmentation g, const int h, const int W, const int cutou
 
 #if SAMPLES > 1
 #define VALUES(bytes, mean, scale) ((convert_vecf(bytes) * (1.0f / 255.0f) - (mean)) * (scale))
-/* Loads of words: some compilers load vectors of bytes one by one. */
+/* VEC bytes at p, a multiple of 4, by words: some compilers load vectors of bytes one by one. */
 #if VEC == 4
 #define BYTES_AT(p) as_uchar4(*(const uint *)(p))
-#define convert_vecf convert_float4
 #elif VEC == 8
 #define BYTES_AT(p) as_uchar8(vload2(0, (const uint *)(p)))
-#define convert_vecf convert_float8
 #else
 #define BYTES_AT(p) as_uchar16(vload4(0, (const uint *)(p)))
-#define convert_vecf convert_float16
 #endif
 
 /* Bytes of `columns` pixels from the place `at` of a row on, zeros outside of it. */
@@ -202,7 +199,7 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
         drawn[j] = augment ? draw(index[j], epoch, seed_lo, seed_hi, H, W, crop, flip, cutout, cutout_p) : none;
     }
 #if SAMPLES > 1
-    uchar part[PART_ROWS][PART_WIDTH] __attribute__((aligned(16)));
+    uchar part[PART_ROWS][PART_WIDTH] __attribute__((aligned(16))); /* BYTES_AT */
     float mean[VEC * CHANNELS], scale[VEC * CHANNELS];
     for (int k = 0; k < VEC * CHANNELS; k++) {
         mean[k] = norm[k % CHANNELS];

@@ -26,6 +26,7 @@ static const struct {
     {"direct", "direct:rows=1", NULL},
     {"direct", "direct:vectors=1,set=2", "bwd_filter"},
     {"depthwise", "depthwise:rows=4,items=3,block=5,pixels=2,samples=3", "!filter"},
+    {"depthwise", "depthwise:pixels=1,samples=4", "!filter"},
 };
 
 static bool is_of(const char *of, const char *name)

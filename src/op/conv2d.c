@@ -239,7 +239,8 @@ static double flops_filter(const struct call *c)
     X("6x7x9x40", "3x3x1x40", "6x7x9x40", "pad_h=1 pad_w=1 groups=40")                     \
     X("6x7x9x32", "3x3x1x32", "6x7x9x32", "pad_h=1 pad_w=1 groups=32")                     \
     X("5x7x3x8", "3x3x1x8", "5x7x3x8", "pad_h=1 pad_w=1 groups=8")                         \
-    X("4x15x3x36", "3x3x1x36", "4x8x3x36", "pad_h=1 pad_w=2 stride_w=2 dilation_w=2 groups=36") \
+    X("1x9x1x32", "1x3x1x32", "1x9x1x32", "pad_w=1 groups=32")                               \
+    X("4x15x13x36", "3x3x1x36", "4x8x13x36", "pad_h=1 pad_w=2 stride_w=2 dilation_w=2 groups=36") \
     X("6x6x5x64", "3x3x32x64", "6x6x5x64", "pad_h=1 pad_w=1 groups=2")
 
 #define FWD_CASE(x, w, y, a) "x=" x " w=" w " " a,

@@ -3,14 +3,14 @@
  * Workspace of a filter gradient: [partial sums of each split, if several][sums of each work-item]. */
 #include "op/conv2d_geometry.h"
 
-#define BLOCK 8       /* samples of a pixel at a time; in a filter gradient a part of the order of sums */
+#define BLOCK 8       /* samples of a row of pixels at a time; in a filter gradient a part of the order of sums */
 #define MOST_TAPS 128 /* TAPS of the kernel file */
 
 const struct op_tunable conv2d_depthwise_tunables[] = {
     {"rows", (const int[]){2, 4, 8, 12, 0}, "samples of a pixel at a time"},
     {"pixels", (const int[]){1, 2, 3, 4, 0}, "neighbours at a time, where their windows lie within the image"},
-    {"samples", (const int[]){1, 2, 4, 0}, "of these, samples at a time"},
-    {"block", (const int[]){2, 8, 16, 32, 64, 0}, "samples of a row of pixels before the next one"},
+    {"samples", (const int[]){1, 2, 4, 0}, "samples of such neighbours at a time"},
+    {"block", (const int[]){8, 16, 32, 64, 0}, "samples of a row of pixels before the next one"},
     {"items", (const int[]){1, 2, 4, 8, 0}, "work-items for each of the device's cores"},
     {NULL, NULL, NULL},
 };
@@ -32,7 +32,7 @@ bool conv2d_filter_depthwise_accepts(const struct rt_facts *f, const struct conv
 
 struct layout {
     int vec;
-    int64_t block, splits, partial, scratch;
+    int64_t block, span, splits, partial, scratch;
     size_t items;
     char options[128];
 };
@@ -41,18 +41,23 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
 {
     struct layout l = {.vec = op_vec(inst, g->groups)};
     int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units, taps = g->R * g->S;
-    int64_t rows = op_tuned(inst, "rows", least(g->N, l.vec / 2));
+    int64_t items = cores * op_tuned(inst, "items", 2);
     l.block = op_tuned(inst, "block", BLOCK);
+    /* Whole rows of pixels, or shorter spans of few rows, so that all items have some. */
+    int64_t rows = g->P * ((g->N + l.block - 1) / l.block), spans = least((2 * items + rows - 1) / rows, g->Q);
+    l.span = rows >= 2 * items ? g->Q : (g->Q + spans - 1) / spans;
     /* Not by the number of work-items: a tunable must not change the order of sums. */
     l.splits = least(2 * cores, g->P * g->Q);
     l.partial = l.splits > 1 ? l.splits * taps * g->groups : 0;
     l.scratch = (taps + 1) * round_up(g->groups, l.vec);
-    l.items = (size_t)least(cores * op_tuned(inst, "items", 2),
-                            filter ? l.splits : g->P * ((g->N + l.block - 1) / l.block));
-    bool wide = l.vec == 16; /* with as many registers: 16 sums, or 6 of lines of two vectors */
-    snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DPIXELS=%d -DSAMPLES=%d -DTB=%d%s", l.vec, (int)rows,
-             (int)op_tuned(inst, "pixels", wide ? 4 : 3), (int)op_tuned(inst, "samples", wide ? 4 : 2),
-             (int)least(g->S > 1 ? g->S : g->R, 9), op_cache_option(inst));
+    l.items = (size_t)least(items, filter ? l.splits : rows * ((g->Q + l.span - 1) / l.span));
+    if (filter) /* a row of the window, or a column */
+        snprintf(l.options, sizeof l.options, "-DVEC=%d -DTB=%d%s", l.vec, (int)least(g->S > 1 ? g->S : g->R, 9),
+                 op_cache_option(inst));
+    else /* 16 sums of a line of one vector, where there are as many registers; else 6 of one of two or more */
+        snprintf(l.options, sizeof l.options, "-DVEC=%d -DROWS=%d -DPIXELS=%d -DSAMPLES=%d%s", l.vec,
+                 (int)op_tuned(inst, "rows", l.vec / 2), (int)op_tuned(inst, "pixels", l.vec == 16 ? 4 : 3),
+                 (int)op_tuned(inst, "samples", l.vec == 16 ? 4 : 2), op_cache_option(inst));
     return l;
 }
 
@@ -67,11 +72,11 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
 {
     struct layout l = layout_of(inst, g, false);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->out[0], (int)l.block, (int)g->N, (int)g->H, (int)g->W,
-                  (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w,
-                  (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
-                  op_streams(inst, 4 * g->P * g->Q * g->N * g->groups, g->groups, 16), (int)l.items);
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+                  inst->out[0], (int)l.block, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q,
+                  (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
+                  (int)g->off_w, (int)g->div_h, (int)g->div_w,
+                  op_streams(inst, 4 * g->P * g->Q * g->N * g->groups, g->groups, 16), (int)l.span, (int)l.items);
 }
 
 enum rote_status conv2d_filter_depthwise_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
@@ -94,8 +99,8 @@ enum rote_status conv2d_filter_depthwise(struct op_inst *inst, const struct conv
     size_t one = 1;
     TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmliiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
                inst->workspace, l.splits > 1 ? inst->workspace : inst->out[0], (uint64_t)l.partial, (int)l.splits,
-               (int)l.block, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R, (int)g->S,
-               (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w,
+               (int)l.block, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q, (int)g->R,
+               (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)-g->off_h, (int)-g->off_w,
                (int)l.items));
     if (l.splits > 1)
         TRY(conv2d_reduce(inst, inst->kernel[1], l.splits, g->R * g->S * g->groups));

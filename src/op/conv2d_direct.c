@@ -6,7 +6,7 @@
 
 #define MOST_ROWS 256 /* above, packing the filter pays */
 #define COPIED_BYTES (256 << 10) /* of a filter, from which on copies of panels pay */
-#define WIDE_PANEL 32 /* columns, two lines of memory, from which on they do not */
+#define WIDE_PANEL 32 /* columns of a panel, two lines of memory, from which on copies do not pay */
 #define LEAST_DEPTH 128 /* channels of a panel's copy */
 #define PANEL_FLOATS 4096 /* of it, half of a small first-level cache */
 #define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
@@ -20,7 +20,7 @@
 
 const struct op_tunable conv2d_direct_tunables[] = {
     TUNABLES,
-    {"block", (const int[]){8, 12, 16, 24, 48, 96, 256, 0}, "rows that a copy of filters serves"},
+    {"block", (const int[]){8, 12, 16, 24, 48, 96, 256, 0}, "rows of a panel before the next panel"},
     {"depth", (const int[]){32, 64, 128, 256, 0}, "channels of filters copied at a time; else only large ones are"},
     {NULL, NULL, NULL},
 };
@@ -77,9 +77,9 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     struct layout l;
     int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units;
     matrices_of(g, &l.m);
-    l.tile = conv2d_tile_of(inst, g->K, 1);
-    /* Three or four vectors in a product: one compiler runs out of registers and moves sums about, 1.1 to 1.5 times
-     * as slow. */
+    l.tile = conv2d_tile_of(inst, 1, 1);
+    /* With more vectors in a product one compiler runs out of registers and moves sums about, 1.1 to 1.5 times as slow;
+     * three where there are no more: a panel less. */
     int64_t columns = filter || g->K <= 3 * l.tile.vec ? g->K : 2 * l.tile.vec;
     l.tile = conv2d_tile_of(inst, columns, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);

@@ -84,7 +84,8 @@ const struct op_def op_reduce_rows = {
     .variants = (const struct op_variant *const[]){&plain_rows, NULL},
     .length = rows_length,
     .tolerance = 4,
-    .cases = (const char *const[]){"x=1x1", "x=2x3", "x=31x33", "x=63x4", "x=75x8", "x=65x6", "x=64x65", "x=4099x7", "x=5000x64", NULL},
+    .cases = (const char *const[]){"x=1x1", "x=2x3", "x=31x33", "x=63x4", "x=75x8", "x=65x6", "x=64x65",
+                                   "x=4099x7", "x=5000x64", NULL},
 };
 
 const struct op_def op_reduce_sum = {

@@ -73,7 +73,9 @@ def undisturbed(folder):
     out, _ = rote("study", "run", path)
     START = time.monotonic() - start
     check(out == "", f"something ran twice: {out}")
-    seconds = [row[0] for row in sqlite3.connect(folder / "a.db").execute("SELECT seconds FROM run")]
+    db = sqlite3.connect(folder / "a.db")
+    seconds = [row[0] for row in db.execute("SELECT seconds FROM run")]
+    db.close()
     WORK = statistics.median(seconds) * len(seconds)
     out, _ = rote("study", "status", path)
     check("7 of 7 runs" in out and "optimizer.decay=" in out, out)

@@ -69,6 +69,7 @@ MUTANTS = [
     ("conv2d_bwd_filter", "conv2d_depthwise.cl", "next = (long)stride_w * N * C", "next = (long)N * C"),
     ("conv2d_bwd_filter", "conv2d_depthwise.cl", "(W - 1 - reach - w0) / stride_w + 1", "(W - reach - w0) / stride_w + 1"),
     ("conv2d_bwd_data", "conv2d_depthwise.cl", "div_w == 1 &&", ""),
+    ("conv2d_fwd", "conv2d_depthwise.cl", "q0 = (int)(unit % spans) * span", "q0 = 0"),
     ("conv2d_bwd_data", "conv2d_depthwise.cl", "tap[valid++] = r * S + s", "tap[valid++] = 0"),
     ("conv2d_bwd_filter", "conv2d_depthwise.cl", "tap[t] = taps;", "tap[t] = 0;"),
     ("conv2d_bwd_data", "common/window.clh", "h * div_h != nh ||", ""),
@@ -241,9 +242,10 @@ def mutate(folder, file, old, new, nth=1):
 
 
 def passes(suite, kernels, operator, variant, **more):
-    """Without optimisation, by a variable of PoCL: a wrong kernel is as wrong, and most of the time goes to compiling."""
-    env = {**os.environ, "POCL_EXTRA_BUILD_FLAGS": "-cl-opt-disable", "ROTE_TEST_VARIANT": variant, "ROTE_KERNELS": str(kernels), "ROTE_TEST_OP": operator,
-           "ROTE_TEST_GRADIENTS": "0", "ROTE_NO_CACHE": "1", **more}
+    env = {**os.environ, "ROTE_TEST_VARIANT": variant, "ROTE_KERNELS": str(kernels), "ROTE_TEST_OP": operator,
+           "ROTE_TEST_GRADIENTS": "0", "ROTE_NO_CACHE": "1",
+           "POCL_EXTRA_BUILD_FLAGS": "-cl-opt-disable",  # most of the time went to compiling
+           **more}
     try:
         return subprocess.run([suite], env=env, capture_output=True, text=True, timeout=600).returncode == 0
     except subprocess.TimeoutExpired:
