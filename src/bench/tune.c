@@ -352,7 +352,11 @@ enum rote_status rote_tune_search(rote_tune *t, const struct rote_tune_options *
             struct item *it = &t->item[i];
             if (t->pass ? it->complete : it->variants_done)
                 continue;
+            char settled[OP_VARIANT_WORDS];
+            memcpy(settled, it->best, sizeof settled);
             TRY(t->pass ? search_tunables(t, it) : search_variants(t, it));
+            if (t->stop) /* what was ahead so far is not in the file */
+                memcpy(it->best, settled, sizeof settled);
             tell(t, it, NULL);
         }
 out:
