@@ -82,7 +82,8 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
                                       const int off_w, const int div_h, const int div_w, const int stream,
                                       const int span, const int shares)
 {
-    const int spans = (Q + span - 1) / span, reach = (S - 1) * step_w, before = off_w + min(reach, 0), after = off_w + max(reach, 0);
+    const int spans = (Q + span - 1) / span, reach = (S - 1) * step_w;
+    const int before = off_w + min(reach, 0), after = off_w + max(reach, 0); /* a window's ends, from q * mul_w */
     const long next = (long)mul_w * N * C;
     long unit, end;
     share_of((long)P * spans * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
