@@ -30,20 +30,20 @@
 /* G g G' of VEC filters from nine taps, to u, planes apart. */
 static inline void transform_filter(const vecf *g, global float *u, const long plane)
 {
-    vecf t[3 * SIDE];
+    vecf t[3 * FILTER_SIDE];
     UNROLL for (int s = 0; s < 3; s++)
 #define T(i) t[3 * (i) + s]
         FILTER_TRANSFORM(T, g[s], g[3 + s], g[6 + s])
 #undef T
-    UNROLL for (int i = 0; i < SIDE; i++) {
-        vecf v[SIDE];
+    UNROLL for (int i = 0; i < FILTER_SIDE; i++) {
+        vecf v[FILTER_SIDE];
         FILTER_TRANSFORM(VECTOR_OUT, t[3 * i], t[3 * i + 1], t[3 * i + 2])
-        UNROLL for (int j = 0; j < SIDE; j++)
-            VSTORE(v[j], u + (SIDE * i + j) * plane);
+        UNROLL for (int j = 0; j < FILTER_SIDE; j++)
+            VSTORE(v[j], u + (FILTER_SIDE * i + j) * plane);
     }
 }
 
-/* U of channels c0 .. c0+channels of one panel of group g, u[PLANES][channels][KT], from w [3][3][C][K*groups]
+/* U of channels c0 .. c0+channels of one panel of group g, u[FILTER_PLANES][channels][KT], from w [3][3][C][K*groups]
  * or, transposed (of a data gradient), [3][3][K][C*groups] with the taps in reverse. */
 static inline void transform_panel(global const float *w, global float *u, const long plane, const int g,
                                    const int groups, const int panel, const int c0, const int channels, const int C,
@@ -137,20 +137,22 @@ static inline void transform_output(global const float *M, const long plane, glo
                                     const int q0, const int P, const int Q, const long pixel, const int left,
                                     const int stream)
 {
-    const int p_end = P - p0 < TILE ? P - p0 : TILE, q_end = Q - q0 < TILE ? Q - q0 : TILE;
+    const int p_end = P - p0 < OUT_SIDE ? P - p0 : OUT_SIDE, q_end = Q - q0 < OUT_SIDE ? Q - q0 : OUT_SIDE;
     global float *to = out + ((long)p0 * Q + q0) * pixel;
-    vecf y[TILE * TILE][NV];
+    vecf y[OUT_SIDE * OUT_SIDE][NV];
     for (int v = 0; v < NV && v * VEC < left; v++) {
-        vecf t[TILE * SIDE];
+        vecf t[OUT_SIDE * SIDE];
         UNROLL for (int j = 0; j < SIDE; j++) {
             vecf d[SIDE];
             UNROLL for (int i = 0; i < SIDE; i++)
                 d[i] = VLOAD(M + (SIDE * i + j) * plane + v * VEC);
-            OUTPUT_TRANSFORM(COLUMN_OUT, VECTOR_IN)
+#define T(i) t[SIDE * (i) + j]
+            OUTPUT_TRANSFORM(T, VECTOR_IN)
+#undef T
         }
-        UNROLL for (int i = 0; i < TILE; i++) {
+        UNROLL for (int i = 0; i < OUT_SIDE; i++) {
 #define S(j) t[SIDE * i + (j)]
-#define T(j) y[TILE * i + (j)][v]
+#define T(j) y[OUT_SIDE * i + (j)][v]
             OUTPUT_TRANSFORM(T, S)
 #undef S
 #undef T
@@ -159,7 +161,7 @@ static inline void transform_output(global const float *M, const long plane, glo
     for (int i = 0; i < p_end; i++)
         for (int j = 0; j < q_end; j++)
             for (int v = 0; v < NV && v * VEC < left; v++)
-                vec_put(y[TILE * i + j][v], to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
+                vec_put(y[OUT_SIDE * i + j][v], to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
 }
 
 /* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels of all groups. */
@@ -190,8 +192,8 @@ static inline void block_at(global const float **src, long *mask, global const f
                             const unit_place u, const int tiles_q, const int N, const int H, const int W, const int C,
                             const long in_row, const int off_h, const int off_w)
 {
-    patch_at(src, mask, in + u.n0 * in_row + (long)u.g * C, zeros, SIDE, u.tile / tiles_q * TILE + off_h,
-             u.tile % tiles_q * TILE + off_w, H, W, N * in_row);
+    patch_at(src, mask, in + u.n0 * in_row + (long)u.g * C, zeros, IN_SIDE, u.tile / tiles_q * MUL * TILE + off_h,
+             u.tile % tiles_q * MUL * TILE + off_w, H, W, N * in_row);
 }
 
 SINGLE_ITEM_GROUPS
@@ -200,7 +202,7 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
                                      const int W, const int C, const int P, const int Q, const int K, const int groups,
                                      const int off_h, const int off_w, const int stream, const int shares)
 {
-    const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q, blocks = (N + RB - 1) / RB;
+    const int tiles_q = (Q + OUT_SIDE - 1) / OUT_SIDE, tiles = (P + OUT_SIDE - 1) / OUT_SIDE * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const int room = (RB + PT - 1) / PT * PT;
     const long V_plane = (long)room * V_row + PLANE_PAD, M_plane = (long)room * KT + PLANE_PAD;
@@ -211,8 +213,8 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
     long unit, end;
     VSTORE((vecf)(0.0f), zeros);
     share_of((long)groups * tiles * blocks, shares, get_global_id(0), &unit, &end);
-    global const float *src[PLANES];
-    long mask[PLANES];
+    global const float *src[IN_SIDE * IN_SIDE];
+    long mask[IN_SIDE * IN_SIDE];
     if (unit < end)
         block_at(src, mask, in, zeros, place_of(unit, tiles, blocks, RB), tiles_q, N, H, W, C, in_row, off_h, off_w);
     for (; unit < end; unit++) {
@@ -224,17 +226,17 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
                      off_w);
         for (int panel = 0; panel < panels; panel++) {
             for (int x = 0; x < PLANES; x++) {
-                for (int r = 0; panel == 0 && mask[x] && r < rows; r++) /* the next block's pixels */
+                for (int r = 0; panel == 0 && x < IN_SIDE * IN_SIDE && mask[x] && r < rows; r++) /* the next block's pixels */
                     for (int c = 0; c < C; c += 16)
                         PREFETCH(src[x] + r * in_row + c);
-                global const float *u = work + u_at + x * U_plane + ((long)at.g * panels + panel) * C * KT;
-                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u,
-                              x + 1 < PLANES ? u + U_plane : u - x * U_plane + C * KT, C, 0, rows);
+                global const float *u = work + u_at + ((long)at.g * panels + panel) * C * KT;
+                multiply_rows(M + x * M_plane, V + x * V_plane, V_row, u + FILTER_PLACE(x) * U_plane,
+                              x + 1 < PLANES ? u + FILTER_PLACE(x + 1) * U_plane : u + C * KT, C, 0, rows);
             }
             for (int r = 0; r < rows; r++)
                 transform_output(M + (long)r * KT, M_plane,
-                                 out + (at.n0 + r) * out_row + (long)at.g * K + panel * KT, at.tile / tiles_q * TILE,
-                                 at.tile % tiles_q * TILE, P, Q, N * out_row, K - panel * KT, stream);
+                                 out + (at.n0 + r) * out_row + (long)at.g * K + panel * KT,
+                                 at.tile / tiles_q * OUT_SIDE, at.tile % tiles_q * OUT_SIDE, P, Q, N * out_row, K - panel * KT, stream);
         }
     }
 }
@@ -254,10 +256,10 @@ kernel void conv2d_winograd_input(global const float *restrict in, global float 
     while (row < end) {
         const int n0 = (int)(row % N), tile = (int)(row / N);
         const int rows = N - n0 < end - row ? N - n0 : (int)(end - row);
-        global const float *src[PLANES];
-        long mask[PLANES];
-        patch_at(src, mask, in + (long)n0 * C, zeros, SIDE, tile / tiles_q * TILE + off_h,
-                 tile % tiles_q * TILE + off_w, H, W, (long)N * C);
+        global const float *src[IN_SIDE * IN_SIDE];
+        long mask[IN_SIDE * IN_SIDE];
+        patch_at(src, mask, in + (long)n0 * C, zeros, IN_SIDE, tile / tiles_q * MUL * TILE + off_h,
+                 tile % tiles_q * MUL * TILE + off_w, H, W, (long)N * C);
         transform_input(src, mask, C, rows, C, work + v_at + row * V_row, V_rows * V_row + PLANE_PAD, V_row);
         row += rows;
     }
@@ -270,12 +272,13 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
                                             const int P, const int Q, const int K,
                                             const int transposed, const int stream, const int shares)
 {
-    const int tiles_q = (Q + TILE - 1) / TILE, tiles = (P + TILE - 1) / TILE * tiles_q;
+    const int tiles_q = (Q + OUT_SIDE - 1) / OUT_SIDE, tiles = (P + OUT_SIDE - 1) / OUT_SIDE * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const long rows = (long)tiles * N, blocks = (rows + RB - 1) / RB;
     const long M_plane = (long)((RB + PT - 1) / PT * PT) * KT + PLANE_PAD, U_plane = (long)CB * KT + PLANE_PAD;
     const long V_plane = V_rows * V_row + PLANE_PAD;
-    global float *M = work + scratch_at + get_global_id(0) * (ulong)(PLANES * (M_plane + U_plane)), *U = M + PLANES * M_plane;
+    global float *M = work + scratch_at + get_global_id(0) * (ulong)(PLANES * M_plane + FILTER_PLANES * U_plane);
+    global float *U = M + PLANES * M_plane;
     long unit, end;
     share_of(panels * blocks, shares, get_global_id(0), &unit, &end);
     for (; unit < end; unit++) {
@@ -286,13 +289,13 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
             const int channels = C - c0 < CB ? C - c0 : CB;
             transform_panel(w, U, U_plane, 0, 1, panel, c0, channels, C, K, transposed);
             for (int x = 0; x < PLANES; x++)
-                multiply_rows(M + x * M_plane, work + v_at + x * V_plane + first * V_row + c0, V_row, U + x * U_plane,
-                              U + x * U_plane, channels, c0 > 0, count);
+                multiply_rows(M + x * M_plane, work + v_at + x * V_plane + first * V_row + c0, V_row,
+                              U + FILTER_PLACE(x) * U_plane, U + FILTER_PLACE(x) * U_plane, channels, c0 > 0, count);
         }
         for (int r = 0; r < count; r++) {
             const int n = (int)((first + r) % N), tile = (int)((first + r) / N);
-            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * TILE,
-                             tile % tiles_q * TILE, P, Q, (long)N * K, K - panel * KT, stream);
+            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * OUT_SIDE,
+                             tile % tiles_q * OUT_SIDE, P, Q, (long)N * K, K - panel * KT, stream);
         }
     }
 }

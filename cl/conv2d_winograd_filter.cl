@@ -96,22 +96,25 @@ static inline void multiply(global const float *a, global const float *b, global
         }
 }
 
+#define COLUMN_FILTER_OUT(i) t[FILTER_SIDE * (i) + j]
+#define ROW_FILTER_IN(j) t[FILTER_SIDE * i + (j)]
+
 /* G' D G of `channels` channels and `filters` filters to dw. */
 static inline void transform_product(global const float *D, const long plane, const int KB, global float *dw,
                                      const long C, const long dw_row, const int channels, const int filters)
 {
     for (int c = 0; c < channels; c++)
         for (int k = 0; k < filters; k += VEC) {
-            vecf t[3 * SIDE];
-            UNROLL for (int j = 0; j < SIDE; j++) {
-                vecf d[SIDE];
-                UNROLL for (int i = 0; i < SIDE; i++)
-                    d[i] = VLOAD(D + (SIDE * i + j) * plane + (long)c * KB + k);
-                FILTER_TRANSPOSED(COLUMN_OUT, VECTOR_IN)
+            vecf t[3 * FILTER_SIDE];
+            UNROLL for (int j = 0; j < FILTER_SIDE; j++) {
+                vecf d[FILTER_SIDE];
+                UNROLL for (int i = 0; i < FILTER_SIDE; i++)
+                    d[i] = VLOAD(D + (FILTER_SIDE * i + j) * plane + (long)c * KB + k);
+                FILTER_TRANSPOSED(COLUMN_FILTER_OUT, VECTOR_IN)
             }
             for (int i = 0; i < 3; i++) {
                 vecf v[3];
-                FILTER_TRANSPOSED(VECTOR_OUT, ROW_IN)
+                FILTER_TRANSPOSED(VECTOR_OUT, ROW_FILTER_IN)
                 for (int j = 0; j < 3; j++)
                     vec_store(v[j], dw + ((3 * i + j) * C + c) * dw_row + k, filters - k);
             }
@@ -129,7 +132,7 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
     const int tiles_q = (Q + TILE - 1) / TILE, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
     const long rows = (long)((P + TILE - 1) / TILE * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
     const long Y_plane = (long)TB * KB + PLANE_PAD, D_plane = (long)CB * KB + PLANE_PAD;
-    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + Y_plane + D_plane));
+    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + Y_plane) + FILTER_PLANES * D_plane);
     global float *V = zeros + ZEROS, *Y = V + PLANES * V_plane, *D = Y + PLANES * Y_plane;
     const long x_row = (long)C * groups, dy_row = (long)K * groups;
     long unit, unit_end;
@@ -151,16 +154,17 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
                 count = TB - at < count ? TB - at : count;
                 global const float *src[PLANES];
                 long mask[PLANES];
-                patch_at(src, mask, x + n0 * x_row + g * C + c0, zeros, SIDE, p0 + off_h, q0 + off_w, H, W,
-                         N * x_row);
+                patch_at(src, mask, x + n0 * x_row + g * C + c0, zeros, IN_SIDE, MUL * p0 + off_h, MUL * q0 + off_w, H,
+                         W, N * x_row);
                 transform_input(src, mask, x_row, count, channels, V + (long)at * CB, V_plane, CB);
                 patch_at(src, mask, dy + n0 * dy_row + g * K + k0, zeros, TILE, p0, q0, P, Q, N * dy_row);
                 transform_gradient(src, mask, dy_row, count, filters, Y + (long)at * KB, Y_plane, KB);
                 row += count;
             }
             for (int place = 0; place < PLANES; place++)
-                multiply(V + place * V_plane, Y + place * Y_plane, D + place * D_plane, (int)(row - first),
-                         channels, filters, CB, KB, first == start);
+                multiply(V + place * V_plane, Y + place * Y_plane, D + FILTER_PLACE(place) * D_plane,
+                         (int)(row - first), channels, filters, CB, KB,
+                         first == start && place / SIDE < FILTER_SIDE && place % SIDE < FILTER_SIDE);
         }
         transform_product(D, D_plane, KB, partial + (split * 9 * C + c0) * dy_row + g * K + k0, C, dy_row, channels,
                           filters);

@@ -241,7 +241,12 @@ static double flops_filter(const struct call *c)
     X("5x7x3x8", "3x3x1x8", "5x7x3x8", "pad_h=1 pad_w=1 groups=8")                         \
     X("1x9x1x32", "1x3x1x32", "1x9x1x32", "pad_w=1 groups=32")                               \
     X("4x15x13x36", "3x3x1x36", "4x8x13x36", "pad_h=1 pad_w=2 stride_w=2 dilation_w=2 groups=36") \
-    X("6x6x5x64", "3x3x32x64", "6x6x5x64", "pad_h=1 pad_w=1 groups=2")
+    X("6x6x5x64", "3x3x32x64", "6x6x5x64", "pad_h=1 pad_w=1 groups=2")                     \
+    X("13x16x7x33", "3x3x33x34", "7x8x7x34", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")      \
+    X("4x12x25x32", "3x3x32x40", "2x6x25x40", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")     \
+    X("9x17x4x32", "3x3x32x32", "4x8x4x32", "stride_h=2 stride_w=2")                       \
+    X("8x16x3x34", "3x3x34x33", "6x10x3x33", "stride_h=2 stride_w=2 pad_h=3 pad_w=3")      \
+    X("7x16x9x66", "3x3x33x72", "4x8x9x72", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=2")
 
 #define FWD_CASE(x, w, y, a) "x=" x " w=" w " " a,
 #define DATA_CASE(x, w, y, a) "dy=" y " w=" w " x=" x " " a,

@@ -69,11 +69,14 @@ extern const struct op_tunable conv2d_tile_tunables[], conv2d_tile_filter_tunabl
 #define WINOGRAD_PLANE_PAD 16
 #define WINOGRAD_ZEROS 64
 
-/* Whether Winograd's form fits this product or filter gradient; the tile's side that pays best, by
- * the tunable `tile`, and as options beside the register tile's. */
+/* Whether Winograd's form fits this product or filter gradient; and the form that pays best, its tile's side by
+ * the tunable `tile`, with `rows` as of conv2d_tile_of. Planes: of the patches and of the filters. */
+struct conv2d_winograd {
+    struct conv2d_tile tile;
+    int64_t planes, filter_planes, tiles_q, tiles;
+};
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g);
-int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g);
-void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side);
+struct conv2d_winograd conv2d_winograd_of(const struct op_inst *inst, const struct conv2d_geometry *g, int rows);
 
 /* A variant of one pass: needs `struct conv2d_geometry geometry_<pass>(call)` in its file.
  * CONV2D_VARIANT_IF is for a variant that has an _accepts, and its own tolerance. */

@@ -1,4 +1,4 @@
-/* The winograd variant of a product: 3x3 windows of stride 1, forward and data gradient, in one
+/* The winograd variant of a product: 3x3 windows of stride 1 or 2, forward and data gradient, in one
  * of two orders (cl/conv2d_winograd.cl). Workspaces:
  *   filters first: [U][scratch of each work-item]
  *   panels:        [V][zeros of each work-item][scratch of each work-item] */
@@ -22,18 +22,36 @@ const struct op_tunable conv2d_winograd_tunables[] = {
     {NULL, NULL, NULL},
 };
 
-/* The tiles' share that lies over the edge costs as much as the rest. */
-int64_t conv2d_winograd_side(const struct op_inst *inst, const struct conv2d_geometry *g)
+static int64_t planes(const struct conv2d_geometry *g, int64_t tile)
 {
-    double four = 36 * (double)((g->P + 3) / 4) * (double)((g->Q + 3) / 4);
-    double two = 16 * (double)((g->P + 1) / 2) * (double)((g->Q + 1) / 2);
-    return op_tuned(inst, "tile", four <= two ? 4 : 2);
+    int64_t side = g->mul_h * g->div_h > 1 ? 2 * tile + 1 : tile + 2;
+    return side * side;
 }
 
-void conv2d_winograd_options(struct conv2d_tile *tile, int64_t side)
+static int64_t tiles_across(const struct conv2d_geometry *g, int64_t tile)
 {
-    size_t at = strlen(tile->options);
-    snprintf(tile->options + at, sizeof tile->options - at, " -DTILE=%d", (int)side);
+    return (g->Q + tile * g->div_w - 1) / (tile * g->div_w);
+}
+
+static int64_t tiles(const struct conv2d_geometry *g, int64_t tile)
+{
+    return (g->P + tile * g->div_h - 1) / (tile * g->div_h) * tiles_across(g, tile);
+}
+
+/* The tiles' share that lies over the edge costs as much as the rest. */
+struct conv2d_winograd conv2d_winograd_of(const struct op_inst *inst, const struct conv2d_geometry *g, int rows)
+{
+    struct conv2d_winograd w = {.tile = conv2d_tile_of(inst, g->K, rows)};
+    int64_t side = planes(g, 4) * tiles(g, 4) <= planes(g, 2) * tiles(g, 2) ? 4 : 2;
+    side = op_tuned(inst, "tile", side);
+    w.planes = planes(g, side);
+    w.filter_planes = (side + 2) * (side + 2);
+    w.tiles_q = tiles_across(g, side);
+    w.tiles = tiles(g, side);
+    size_t at = strlen(w.tile.options);
+    snprintf(w.tile.options + at, sizeof w.tile.options - at, " -DTILE=%d -DMUL=%d -DDIV=%d", (int)side,
+             (int)g->mul_h, (int)g->div_h);
+    return w;
 }
 
 /* Of `all` rows in even blocks of at most `most` and an even number. */
@@ -44,8 +62,8 @@ static int64_t block_rows(int64_t all, int64_t most)
 }
 
 struct layout {
-    struct conv2d_tile tile;
-    int64_t side, planes, kt, vec, panels, tiles_q, tiles, v_row, rows, v_rows, first, scratch, units;
+    struct conv2d_winograd w;
+    int64_t kt, panels, v_row, rows, v_rows, first, scratch, units;
     bool by_panel;
     size_t items;
 };
@@ -54,71 +72,79 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     struct layout l;
-    l.tile = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
-    l.kt = l.tile.kt;
-    l.vec = l.tile.vec;
+    l.w = conv2d_winograd_of(inst, g, CONV2D_TILE_ROWS);
+    l.kt = l.w.tile.kt;
     l.panels = (g->K + l.kt - 1) / l.kt;
-    l.side = conv2d_winograd_side(inst, g);
-    l.planes = (l.side + 2) * (l.side + 2);
-    conv2d_winograd_options(&l.tile, l.side);
-    l.tiles_q = (g->Q + l.side - 1) / l.side;
-    l.tiles = (g->P + l.side - 1) / l.side * l.tiles_q;
-    l.v_row = round_up(g->C, l.vec);
-    int64_t all = l.tiles * g->N, room;
+    l.v_row = round_up(g->C, l.w.tile.vec);
+    int64_t all = l.w.tiles * g->N, room;
     /* Few rows: the transformed filters would cost more than they, or a tile has too few samples. */
     bool by_panel = all <= g->K / 2 || (g->N < BLOCK_ROWS / 2 && all <= g->K);
     by_panel = by_panel && g->groups == 1 && l.panels >= f->compute_units;
     l.by_panel = op_tuned(inst, "order", by_panel ? 2 : 1) == 2;
     if (l.by_panel) {
         l.rows = block_rows(all, op_tuned(inst, "block", PANEL_ROWS));
-        room = round_up(l.rows, l.tile.pt);
+        room = round_up(l.rows, l.w.tile.pt);
         l.units = l.panels * ((all + l.rows - 1) / l.rows);
-        l.v_rows = round_up(all, l.rows) + l.tile.pt;
-        l.first = l.planes * (l.v_rows * l.v_row + WINOGRAD_PLANE_PAD);
-        l.scratch = l.planes * (l.kt * (room + PANEL_CHANNELS) + 2 * WINOGRAD_PLANE_PAD);
+        l.v_rows = round_up(all, l.rows) + l.w.tile.pt;
+        l.first = l.w.planes * (l.v_rows * l.v_row + WINOGRAD_PLANE_PAD);
+        l.scratch = l.w.planes * (l.kt * room + WINOGRAD_PLANE_PAD) +
+                    l.w.filter_planes * (l.kt * PANEL_CHANNELS + WINOGRAD_PLANE_PAD);
     } else {
         /* with short rows half as many are 5% faster */
         int64_t most = least(l.v_row + l.kt <= 128 ? BLOCK_ROWS / 2 : BLOCK_ROWS,
-                             BLOCK_BYTES / (l.planes * 4 * (l.v_row + l.kt)));
+                             BLOCK_BYTES / (l.w.planes * 4 * (l.v_row + l.kt)));
         l.rows = block_rows(g->N, op_tuned(inst, "block", most));
-        room = round_up(l.rows, l.tile.pt);
-        l.units = g->groups * l.tiles * ((g->N + l.rows - 1) / l.rows);
+        room = round_up(l.rows, l.w.tile.pt);
+        l.units = g->groups * l.w.tiles * ((g->N + l.rows - 1) / l.rows);
         l.v_rows = 0;
-        l.first = l.planes * (g->groups * g->C * l.panels * l.kt + WINOGRAD_PLANE_PAD);
-        l.scratch = WINOGRAD_ZEROS + l.planes * (room * (l.v_row + l.kt) + 2 * WINOGRAD_PLANE_PAD);
+        l.first = l.w.filter_planes * (g->groups * g->C * l.panels * l.kt + WINOGRAD_PLANE_PAD);
+        l.scratch = WINOGRAD_ZEROS + l.w.planes * (room * (l.v_row + l.kt) + 2 * WINOGRAD_PLANE_PAD);
     }
     l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.units);
     return l;
 }
 
 /* Where sums are long enough for the direct sum's error bound to hold the transforms' errors, and
- * tiles do not lie mostly over the edge. Not measured on GPUs. */
+ * tiles do not lie mostly over the edge: strided, at most 25 products for 36. A data gradient of stride 2 begins with
+ * a middle tap: its padding is odd. Not measured on GPUs. */
 bool conv2d_winograd_takes(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
-    bool fits = g->R == 3 && g->S == 3 && g->mul_h == 1 && g->mul_w == 1 && g->div_h == 1 &&
-                g->div_w == 1 && g->step_h == g->step_w && g->step_h == (g->transposed ? -1 : 1);
-    return f->long_items && fits && g->C >= 16 && g->K >= 16 &&
-           g->P * g->Q > 1;
+    bool square = g->R == 3 && g->S == 3 && g->mul_h == g->mul_w && g->div_h == g->div_w && g->step_h == g->step_w;
+    if (!f->long_items || !square || g->step_h != (g->transposed ? -1 : 1) || g->C < 16 || g->K < 16)
+        return false;
+    if (g->mul_h == 1 && g->div_h == 1)
+        return g->P * g->Q > 1;
+    int64_t products = least(planes(g, 4) * tiles(g, 4), planes(g, 2) * tiles(g, 2));
+    int64_t direct = 9 * ((g->P + g->div_h - 1) / g->div_h) * ((g->Q + g->div_w - 1) / g->div_w);
+    return g->mul_h * g->div_h == 2 && (g->div_h == 1 || (g->off_h % 2 && g->off_w % 2)) &&
+           36 * products <= 25 * direct;
+}
+
+/* Where the first patch of a product begins. */
+static int patch_off(const struct conv2d_geometry *g, int64_t off)
+{
+    /* out[p] sums in[(p - r + off) / div]: taps in reverse, from the last one on */
+    return (int)(!g->transposed ? off : g->div_h > 1 ? (off - 1) / 2 : off - 2);
 }
 
 bool conv2d_product_winograd_accepts(const struct rt_facts *f, const struct conv2d_geometry *g)
 {
-    return conv2d_winograd_takes(f, g);
+    return conv2d_winograd_takes(f, g) && (g->mul_h == 1 || g->C >= 32);
 }
 
 enum rote_status conv2d_product_winograd_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
-    if (l.tile.pt < TAIL_ROWS)
-        FAIL(ROTE_EUNSUPPORTED, "winograd: %lld rows; the register tile has at least %d", (long long)l.tile.pt,
+    if (l.w.tile.pt < TAIL_ROWS)
+        FAIL(ROTE_EUNSUPPORTED, "winograd: %lld rows; the register tile has at least %d", (long long)l.w.tile.pt,
              TAIL_ROWS);
     if (l.by_panel && g->groups > 1)
         FAIL(ROTE_EUNSUPPORTED, "winograd: order 2 takes no groups; this call has %lld", (long long)g->groups);
     const char *product = l.by_panel ? "conv2d_product__winograd_panels" : "conv2d_product__winograd";
     const char *first = l.by_panel ? "conv2d_winograd_input" : "conv2d_winograd_filter";
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", product, l.tile.options, &inst->kernel[0]));
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", first, l.tile.options, &inst->kernel[1]));
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", product, l.w.tile.options, &inst->kernel[0]));
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd", first, l.w.tile.options, &inst->kernel[1]));
     int64_t zeros = l.by_panel ? (int64_t)l.items * WINOGRAD_ZEROS : 0;
     inst->workspace_bytes = 4 * (uint64_t)(l.first + zeros + (int64_t)l.items * l.scratch);
 out:
@@ -132,8 +158,8 @@ static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geome
     size_t one = 1;
     uint64_t zeros_at = (uint64_t)l->first, scratch_at = zeros_at + l->items * WINOGRAD_ZEROS;
     TRY(rt_run(inst->kernel[1], 1, &l->items, &one, "mmllliiiiiiiii", inst->in[p.in], inst->workspace, (uint64_t)0,
-               zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->tiles,
-               (int)l->tiles_q, off_h, off_w, (int)l->items));
+               zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->w.tiles,
+               (int)l->w.tiles_q, off_h, off_w, (int)l->items));
     TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmllliiiiiiiiii", inst->in[p.filter], inst->workspace,
                inst->out[0], (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
                (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, conv2d_streams(inst, g),
@@ -146,11 +172,10 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
 {
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
-    int back = g->transposed ? 2 : 0; /* out[p] sums in[p - r + off]: taps in reverse from p + off - 2 */
-    int off_h = (int)g->off_h - back, off_w = (int)g->off_w - back;
+    int off_h = patch_off(g, g->off_h), off_w = patch_off(g, g->off_w);
     if (l.by_panel)
         return by_panel(inst, g, p, &l, off_h, off_w);
-    int64_t channels = g->transposed ? l.vec : least(l.vec, 4);
+    int64_t channels = g->transposed ? l.w.tile.vec : least(l.w.tile.vec, 4);
     size_t filters[2] = {(size_t)((g->C + channels - 1) / channels), (size_t)(l.panels * g->groups)};
     size_t one = 1, group[2] = {1, 1};
     TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,

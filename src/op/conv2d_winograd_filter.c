@@ -3,6 +3,8 @@
 #include "op/conv2d_geometry.h"
 
 #define BLOCK 64      /* channels and filters of a block */
+#define BLOCK_LARGE 128 /* where x and dy are read from memory for each of them */
+#define LARGE ((int64_t)16 << 20)
 #define BLOCK_ROWS 32 /* transformed at a time */
 #define CHANNELS 4    /* of the register tile */
 #define PARTIAL_BYTES ((int64_t)64 << 20)
@@ -18,8 +20,8 @@ const struct op_tunable conv2d_winograd_filter_tunables[] = {
 };
 
 struct layout {
-    struct conv2d_tile tile;
-    int64_t side, planes, kt, depth, cb, kb, splits, partial, scratch;
+    struct conv2d_winograd w;
+    int64_t kt, depth, cb, kb, splits, partial, scratch;
     size_t items;
 };
 
@@ -27,16 +29,14 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
     struct layout l;
-    int64_t block = op_tuned(inst, "block", BLOCK);
-    l.tile = conv2d_tile_of(inst, g->K, CHANNELS);
-    l.kt = l.tile.kt;
-    l.side = conv2d_winograd_side(inst, g);
-    l.planes = (l.side + 2) * (l.side + 2);
-    conv2d_winograd_options(&l.tile, l.side);
+    int64_t bytes = 4 * g->N * g->groups * (g->H * g->W * g->C + g->P * g->Q * g->K);
+    int64_t block = op_tuned(inst, "block", bytes < LARGE ? BLOCK : BLOCK_LARGE);
+    l.w = conv2d_winograd_of(inst, g, CHANNELS);
+    l.kt = l.w.tile.kt;
     l.depth = op_tuned(inst, "depth", BLOCK_ROWS);
-    l.cb = least(round_up(g->C, l.tile.vec), round_up(block, l.tile.vec));
+    l.cb = least(round_up(g->C, l.w.tile.vec), round_up(block, l.w.tile.vec));
     l.kb = least(round_up(g->K, l.kt), round_up(block, l.kt));
-    int64_t rows = (g->P + l.side - 1) / l.side * ((g->Q + l.side - 1) / l.side) * g->N;
+    int64_t rows = l.w.tiles * g->N;
     int64_t blocks = (g->C + l.cb - 1) / l.cb * ((g->K + l.kb - 1) / l.kb) * g->groups;
     int64_t weights = 9 * g->C * g->K * g->groups;
     l.splits = (4 * (int64_t)f->compute_units + blocks - 1) / blocks;
@@ -45,8 +45,8 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     if (l.splits < 1)
         l.splits = 1;
     l.partial = l.splits > 1 ? l.splits * weights : 0;
-    int64_t floats = l.depth * (l.cb + l.kb) + l.cb * l.kb;
-    l.scratch = WINOGRAD_ZEROS + l.planes * (floats + 3 * WINOGRAD_PLANE_PAD);
+    l.scratch = WINOGRAD_ZEROS + l.w.planes * (l.depth * (l.cb + l.kb) + 2 * WINOGRAD_PLANE_PAD) +
+                l.w.filter_planes * (l.cb * l.kb + WINOGRAD_PLANE_PAD);
     l.items = (size_t)least((int64_t)f->compute_units * op_tuned(inst, "items", 2), l.splits * blocks);
     return l;
 }
@@ -61,9 +61,9 @@ enum rote_status conv2d_filter_winograd_prepare(struct op_inst *inst, const stru
 {
     enum rote_status st = ROTE_OK;
     struct layout l = layout_of(inst, g);
-    if (l.cb % l.tile.pt)
-        FAIL(ROTE_EUNSUPPORTED, "blocks of %d channels do not divide into tiles of %d", (int)l.cb, (int)l.tile.pt);
-    TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", l.tile.options,
+    if (l.cb % l.w.tile.pt)
+        FAIL(ROTE_EUNSUPPORTED, "blocks of %d channels do not divide into tiles of %d", (int)l.cb, (int)l.w.tile.pt);
+    TRY(rt_kernel_new(inst->dev, "conv2d_winograd_filter", "conv2d_filter__winograd", l.w.tile.options,
                       &inst->kernel[0]));
     if (l.splits > 1)
         TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
