@@ -18,6 +18,7 @@
  * then the next block, so that what is read again is in its core's cache. Accumulation is float32 by fma in the order
  * tap, channel: independent of batch and panel count. */
 
+#include "common/epilogue.clh"
 #include "common/tile.clh"
 
 /* panels[g][panel][tap][c][KT]; in a transposed pack the roles of c and k in the
@@ -114,11 +115,13 @@ kernel void conv2d_zero(global float *restrict out, const ulong at, const ulong 
  * pass all panels before the next ones do. */
 TILE_GROUPS
 kernel void conv2d_product__tile(global const float *restrict in, global const float *restrict work,
-                                 global float *restrict out, const ulong panels_at, const int block, const int N,
+                                 global float *restrict out, global const float *restrict bias,
+                                 const ulong panels_at, const int block, const int N,
                                  const int H, const int W, const int C, const int P, const int Q, const int K,
                                  const int R, const int S, const int groups, const int mul_h, const int mul_w,
                                  const int step_h, const int step_w, const int off_h, const int off_w,
-                                 const int div_h, const int div_w, const int stream, const int shares)
+                                 const int div_h, const int div_w, const int epilogue, const int stream,
+                                 const int shares)
 {
     const long rows = (long)P * Q * N, row_tiles = (rows + TILE_ROWS - 1) / TILE_ROWS;
     const int panel_count = (K + KT - 1) / KT;
@@ -222,7 +225,7 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
                 global float *o = out + (first_row + i) * out_row + (long)g * K;
                 UNROLL for (int v = 0; v < NV; v++) {
                     const int k = first_column + v * GROUP_COLUMNS * VEC;
-                    vec_put(acc[i][v], o + k, K - k, stream);
+                    vec_put(with_epilogue(acc[i][v], bias + (long)g * K + k, K - k, epilogue), o + k, K - k, stream);
                 }
             }
         }

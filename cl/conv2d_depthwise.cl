@@ -10,6 +10,7 @@
  * lie within the row; for two vectors of channels at a time TB taps, whose sums stay in its scratch.
  * float32, by fma; taps outside the image are left out. Limit: R*S <= TAPS. */
 
+#include "common/epilogue.clh"
 #include "common/share.clh"
 #include "common/vec.clh"
 #include "common/window.clh"
@@ -60,7 +61,7 @@
             }                                                                                                 \
         }                                                                                                     \
         UNROLL for (int i = 0; i < PIXEL_COUNT * COUNT * VECTORS; i++)                                        \
-            vec_put(acc[i / VECTORS][i % VECTORS],                                                            \
+            vec_put(with_epilogue(acc[i / VECTORS][i % VECTORS], bias + c + i % VECTORS * VEC, left, epilogue), \
                     out + ((pixel + i / VECTORS / COUNT) * N + n + i / VECTORS % COUNT) * C + c + i % VECTORS * VEC, \
                     left, stream);                                                                            \
     }
@@ -76,11 +77,11 @@
 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__depthwise(global const float *restrict in, global const float *restrict w,
-                                      global float *restrict out, const int NB, const int N, const int H, const int W,
+                                      global float *restrict out, global const float *restrict bias, const int NB, const int N, const int H, const int W,
                                       const int C, const int P, const int Q, const int R, const int S, const int mul_h,
                                       const int mul_w, const int step_h, const int step_w, const int off_h,
-                                      const int off_w, const int div_h, const int div_w, const int stream,
-                                      const int span, const int shares)
+                                      const int off_w, const int div_h, const int div_w,
+                                      const int epilogue, const int stream, const int span, const int shares)
 {
     const int spans = (Q + span - 1) / span, reach = (S - 1) * step_w;
     const int before = off_w + min(reach, 0), after = off_w + max(reach, 0); /* a window's ends, from q * mul_w */

@@ -11,6 +11,7 @@
  * a panel lie far apart. Columns past K are computed with what lies there and not stored. float32,
  * by fma in the order t, c; m. */
 
+#include "common/epilogue.clh"
 #include "common/share.clh"
 #include "common/vec.clh"
 
@@ -34,11 +35,12 @@ static inline void copy_rows(global float *to, global const float *from, global 
 }
 
 /* out[rows <= PT][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]; rows past the
- * last are the first one again, and are not stored. Each step asks for a line of what is read next, `ahead`, rows
+ * last are the first one again, and are not stored. bias: as in epilogue.clh. Each step asks for a line of what is read next, `ahead`, rows
  * ahead_row apart. */
 static inline void direct_tile(global const float *a, const long a_row, const long a_step, global const float *b,
                                const long b_row, global float *out, const long out_row, const int rows, const int depth,
-                               const int add, const int left, global const float *ahead, const long ahead_row)
+                               const int add, const int left, global const float *bias, const int epilogue,
+                               global const float *ahead, const long ahead_row)
 {
     vecf acc[PT][NV];
     long row[PT];
@@ -61,7 +63,8 @@ static inline void direct_tile(global const float *a, const long a_row, const lo
     UNROLL for (int i = 0; i < PT; i++) {
         if (i < rows) {
             UNROLL for (int v = 0; v < NV; v++)
-                vec_store(acc[i][v], out + i * out_row + v * VEC, left - v * VEC);
+                vec_store(with_epilogue(acc[i][v], bias + v * VEC, left - v * VEC, epilogue),
+                          out + i * out_row + v * VEC, left - v * VEC);
         }
     }
 }
@@ -69,11 +72,12 @@ static inline void direct_tile(global const float *a, const long a_row, const lo
 /* The same for any number of rows. */
 static inline void direct_rows(global const float *a, const long a_row, const long a_step, global const float *b,
                                const long b_row, global float *out, const long K, const int rows, const int depth,
-                               const int add, const int left, global const float *ahead, const long ahead_row)
+                               const int add, const int left, global const float *bias, const int epilogue,
+                               global const float *ahead, const long ahead_row)
 {
     for (int m = 0; m < rows; m += PT)
-        direct_tile(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, rows - m, depth, add, left,
-                    ahead + m / PT * 16, ahead_row);
+        direct_tile(a + m * a_row, a_row, a_step, b, b_row, out + m * K, K, rows - m, depth, add, left, bias,
+                    epilogue, ahead + m / PT * 16, ahead_row);
 }
 
 /* scratch of each work-item: DB >= KT rows of KT. A work-item takes its blocks of MB rows of a panel for one piece of
@@ -81,9 +85,10 @@ static inline void direct_rows(global const float *a, const long a_row, const lo
  * where that pays (`copies`), or where its vectors would leave the buffer. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__direct(global const float *restrict in, global const float *restrict w,
-                                   global float *restrict scratch, global float *restrict out, const int M,
-                                   const int C, const int K, const int T, const int MB, const int DB,
-                                   const int shares, const int copies)
+                                   global float *restrict scratch, global float *restrict out,
+                                   global const float *restrict bias, const int M, const int C, const int K,
+                                   const int T, const int MB, const int DB, const int epilogue, const int shares,
+                                   const int copies)
 {
     const int panels = (K + KT - 1) / KT, blocks = (M + MB - 1) / MB;
     const long all = (long)T * C, whole = all - (panels * KT - 1) / K; /* rows whose panels all end in the buffer */
@@ -103,6 +108,7 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
                     copy_rows(panel, b, w + all * K, K, depth, KT);
                 direct_rows(in + ((long)t * M + m0) * C + c0, C, 1, copy ? panel : b, copy ? KT : K,
                             out + (long)m0 * K + k0, K, M - m0 < MB ? M - m0 : MB, depth, row > 0, K - k0,
+                            bias + k0, row + depth < all ? 0 : epilogue,
                             unit + 1 < end ? b + KT : w + (row + depth) * K + first / blocks * KT, K);
             }
         }
@@ -138,7 +144,7 @@ kernel void conv2d_product__direct_transposed(global const float *restrict in, g
                         VSTORE(block[i], panel + (long)(c + i) * KT + v);
                 }
             direct_rows(in + (long)m0 * C + c0, C, 1, panel, KT, out + (z * M + m0) * K + k0, K,
-                        M - m0 < MB ? M - m0 : MB, depth, c0 > 0, K - k0, w, 0);
+                        M - m0 < MB ? M - m0 : MB, depth, c0 > 0, K - k0, w, 0, w, 0);
         }
     }
 }
@@ -166,7 +172,7 @@ kernel void conv2d_filter__direct(global const float *restrict x, global const f
         for (int p = 0; p < count; p++) {
             const int k0 = (first + p) * KT;
             direct_rows(columns, 1, XB, panel + (long)p * M * KT, KT, dw + ((long)t * C + c0) * K + k0, K,
-                        C - c0 < XB ? C - c0 : XB, M, 0, K - k0, from + (c0 + XB < C ? XB : (long)M * C - c0), C);
+                        C - c0 < XB ? C - c0 : XB, M, 0, K - k0, dy, 0, from + (c0 + XB < C ? XB : (long)M * C - c0), C);
         }
     }
 }

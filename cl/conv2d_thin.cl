@@ -11,6 +11,7 @@
  * Limits: R*S <= TAPS, R*S*C <= PLACES. float32, by fma in the order of m; places outside the
  * image are left out of a product, and zeros in a filter gradient. */
 
+#include "common/epilogue.clh"
 #include "common/share.clh"
 #include "common/vec.clh"
 
@@ -48,8 +49,8 @@
         }                                                                        \
         UNROLL for (int i = 0; i < COUNT; i++) {                                 \
             UNROLL for (int v = 0; v < NV; v++)                                  \
-                vec_put(acc[i][v], o + (long)(n + i) * K + v * VEC, left - v * VEC,  \
-                        stream);                                                 \
+                vec_put(with_epilogue(acc[i][v], bias + k0 + v * VEC, left - v * VEC, epilogue), \
+                        o + (long)(n + i) * K + v * VEC, left - v * VEC, stream);               \
         }                                                                        \
     }
 
@@ -65,10 +66,11 @@ static inline void load_panel(global const float *w, global float *panel, const 
 /* scratch: a panel of R*S*C rows for each work-item. */
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__thin(global const float *restrict in, global const float *restrict w,
-                                 global float *restrict scratch, global float *restrict out, const int N, const int H,
-                                 const int W, const int C, const int P, const int Q, const int K, const int R,
+                                 global float *restrict scratch, global float *restrict out,
+                                 global const float *restrict bias, const int N, const int H, const int W, const int C, const int P, const int Q, const int K, const int R,
                                  const int S, const int mul_h, const int mul_w, const int step_h, const int step_w,
-                                 const int off_h, const int off_w, const int stream, const int shares)
+                                 const int off_h, const int off_w, const int epilogue, const int stream,
+                                 const int shares)
 {
     const int panels = (K + KT - 1) / KT, places = R * S * C;
     global float *panel = scratch + get_global_id(0) * (ulong)(places * KT);

@@ -16,6 +16,7 @@
  * larger than the filters, never goes to memory. Channels are summed in the same order in both.
  * float32; errors are a few times those of the direct sum (the transforms' constants reach 8). */
 
+#include "common/epilogue.clh"
 #include "common/winograd.clh"
 
 #ifndef NV
@@ -133,9 +134,9 @@ static inline void multiply_rows(global float *m, global const float *a, const l
 
 /* A' M A of one row's panel, M's planes apart, to out at samples of tile (p0, q0); `stream`: past the caches, and
  * `left` is a multiple of VEC. */
-static inline void transform_output(global const float *M, const long plane, global float *out, const int p0,
-                                    const int q0, const int P, const int Q, const long pixel, const int left,
-                                    const int stream)
+static inline void transform_output(global const float *M, const long plane, global float *out,
+                                    global const float *bias, const int p0, const int q0, const int P, const int Q,
+                                    const long pixel, const int left, const int epilogue, const int stream)
 {
     const int p_end = P - p0 < OUT_SIDE ? P - p0 : OUT_SIDE, q_end = Q - q0 < OUT_SIDE ? Q - q0 : OUT_SIDE;
     global float *to = out + ((long)p0 * Q + q0) * pixel;
@@ -161,7 +162,7 @@ static inline void transform_output(global const float *M, const long plane, glo
     for (int i = 0; i < p_end; i++)
         for (int j = 0; j < q_end; j++)
             for (int v = 0; v < NV && v * VEC < left; v++)
-                vec_put(y[OUT_SIDE * i + j][v], to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
+                vec_put(with_epilogue(y[OUT_SIDE * i + j][v], bias + v * VEC, left - v * VEC, epilogue), to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
 }
 
 /* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels of all groups. */
@@ -198,9 +199,10 @@ static inline void block_at(global const float **src, long *mask, global const f
 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
-                                     const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
+                                     global const float *restrict bias, const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
                                      const int W, const int C, const int P, const int Q, const int K, const int groups,
-                                     const int off_h, const int off_w, const int stream, const int shares)
+                                     const int off_h, const int off_w, const int epilogue, const int stream,
+                                     const int shares)
 {
     const int tiles_q = (Q + OUT_SIDE - 1) / OUT_SIDE, tiles = (P + OUT_SIDE - 1) / OUT_SIDE * tiles_q, blocks = (N + RB - 1) / RB;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -236,7 +238,8 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
             for (int r = 0; r < rows; r++)
                 transform_output(M + (long)r * KT, M_plane,
                                  out + (at.n0 + r) * out_row + (long)at.g * K + panel * KT,
-                                 at.tile / tiles_q * OUT_SIDE, at.tile % tiles_q * OUT_SIDE, P, Q, N * out_row, K - panel * KT, stream);
+                                 bias + (long)at.g * K + panel * KT, at.tile / tiles_q * OUT_SIDE,
+                                 at.tile % tiles_q * OUT_SIDE, P, Q, N * out_row, K - panel * KT, epilogue, stream);
         }
     }
 }
@@ -267,10 +270,12 @@ kernel void conv2d_winograd_input(global const float *restrict in, global float 
 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd_panels(global const float *restrict w, global float *work,
-                                            global float *restrict out, const ulong v_at, const ulong scratch_at,
+                                            global float *restrict out, global const float *restrict bias,
+                                            const ulong v_at, const ulong scratch_at,
                                             const long V_rows, const int RB, const int CB, const int N, const int C,
                                             const int P, const int Q, const int K,
-                                            const int transposed, const int stream, const int shares)
+                                            const int transposed, const int epilogue, const int stream,
+                                            const int shares)
 {
     const int tiles_q = (Q + OUT_SIDE - 1) / OUT_SIDE, tiles = (P + OUT_SIDE - 1) / OUT_SIDE * tiles_q;
     const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
@@ -294,8 +299,9 @@ kernel void conv2d_product__winograd_panels(global const float *restrict w, glob
         }
         for (int r = 0; r < count; r++) {
             const int n = (int)((first + r) % N), tile = (int)((first + r) / N);
-            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, tile / tiles_q * OUT_SIDE,
-                             tile % tiles_q * OUT_SIDE, P, Q, (long)N * K, K - panel * KT, stream);
+            transform_output(M + (long)r * KT, M_plane, out + (long)n * K + panel * KT, bias + panel * KT,
+                             tile / tiles_q * OUT_SIDE, tile % tiles_q * OUT_SIDE, P, Q, (long)N * K, K - panel * KT,
+                             epilogue, stream);
         }
     }
 }

@@ -159,13 +159,15 @@ static enum rote_status build_all(struct build *b, const struct model_plan_optio
         n += seed[n] >= 0;
     }
     b->p->n_forward = b->g->n_nodes;
+    if (o->training && o->ledger)
+        TRY(add_ledger(b, o));
+    if (o->training)
+        TRY(graph_backward(b->g, seed, seed_grad, n));
+    if (o->training && o->recompute)
+        TRY(graph_recompute(b->g, b->p->n_forward));
+    TRY(graph_join_bias(b->g, &b->p->n_forward));
     if (!o->training)
         goto out;
-    if (o->ledger)
-        TRY(add_ledger(b, o));
-    TRY(graph_backward(b->g, seed, seed_grad, n));
-    if (o->recompute)
-        TRY(graph_recompute(b->g, b->p->n_forward));
     TRY(place_gradients(b, o));
     b->p->n_micro = b->g->n_nodes;
     TRY(add_optimizer(b, o));

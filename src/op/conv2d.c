@@ -15,11 +15,13 @@ static const struct call_attr attrs[] = {
     {"dilation_h", ATTR_INT, 1, 1, BIG, false, NULL, "rows between window taps"},
     {"dilation_w", ATTR_INT, 1, 1, BIG, false, NULL, "columns between window taps"},
     {"groups", ATTR_INT, 1, 1, BIG, false, NULL, "channels and filters in that many separate groups"},
+    {"relu", ATTR_INT, 0, 0, 1, false, NULL, "1: sums below 0 become 0"}, /* of conv2d_bias_fwd alone, as the port b */
 };
 
 static const struct call_port fwd_in[] = {
     {"x", "HWNC", CALL_F32, 0, "input"},
     {"w", "RSCK", CALL_F32, 0, "filters, C being the channels of a group"},
+    {"b", "K", CALL_F32, 0, "bias"},
 };
 static const struct call_port fwd_out[] = {{"y", "PQNK", CALL_F32, 0, "output"}};
 static const struct call_port data_in[] = {
@@ -69,6 +71,15 @@ static enum rote_status infer_fwd(struct call *c)
     return st;
 }
 
+static enum rote_status infer_bias(struct call *c)
+{
+    enum rote_status st = infer_fwd(c);
+    if (!st && c->in[2].dim[0] != c->out[0].dim[3])
+        return op_shape_error(c, "%lld filters, but b has %lld values", (long long)c->out[0].dim[3],
+                              (long long)c->in[2].dim[0]);
+    return st;
+}
+
 static enum rote_status check_dy(const struct call *c, const int64_t *x, const int64_t *w, const int64_t *dy)
 {
     int64_t y[4];
@@ -114,6 +125,14 @@ static struct conv2d_geometry geometry_fwd(const struct call *c)
     return geometry(c, c->in[0].dim, c->in[1].dim, c->out[0].dim);
 }
 
+static struct conv2d_geometry geometry_bias(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_fwd(c);
+    g.bias = 2;
+    g.relu = call_int(c, "relu");
+    return g;
+}
+
 static struct conv2d_geometry geometry_filter(const struct call *c)
 {
     return geometry(c, c->in[0].dim, c->in[2].dim, c->in[1].dim);
@@ -138,6 +157,12 @@ CONV2D_VARIANT_IF(fwd, product, depthwise, 0, conv2d_depthwise_tunables)
 CONV2D_VARIANT_IF(fwd, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(fwd, product, clblast, NULL)
+CONV2D_VARIANT_IF(bias, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
+CONV2D_VARIANT_IF(bias, product, thin, 0, conv2d_thin_tunables)
+CONV2D_VARIANT_IF(bias, product, depthwise, 0, conv2d_depthwise_tunables)
+CONV2D_VARIANT_IF(bias, product, direct, 0, conv2d_direct_tunables)
+CONV2D_VARIANT(bias, product, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(bias, product, clblast, NULL)
 CONV2D_VARIANT_IF(data, product, winograd, WINOGRAD_TOLERANCE, conv2d_winograd_tunables)
 CONV2D_VARIANT_IF(data, product, depthwise, 0, conv2d_depthwise_tunables)
 CONV2D_VARIANT_IF(data, product, direct, 0, conv2d_direct_tunables)
@@ -154,6 +179,12 @@ static double length_fwd(const struct call *c)
 {
     struct conv2d_geometry g = geometry_fwd(c);
     return (double)(g.R * g.S * g.C);
+}
+
+/* With relu the root mean square, in which errors are told, is 1/sqrt(2) of the sums'. */
+static double length_bias(const struct call *c)
+{
+    return length_fwd(c) * (call_int(c, "relu") ? 2 : 1);
 }
 
 static double length_data(const struct call *c)
@@ -191,68 +222,70 @@ static double flops_filter(const struct call *c)
     return flops(&g);
 }
 
-/* x, w, the y that follows, attributes: each line serves all three passes. The last are there for the
+/* x, w and the y that follows, their last dimension apart, and attributes: each line serves all passes. The last are there for the
  * self-test: Winograd's programs with many rows, and panel by panel; and rows of whole vectors in groups, which may be
  * stored past the caches. */
-#define CASES(X)                                                                           \
-    X("1x1x1x1", "1x1x1x1", "1x1x1x1", "")                                                 \
-    X("5x7x2x3", "3x3x3x4", "5x7x2x4", "pad_h=1 pad_w=1")                                  \
-    X("7x5x1x31", "3x3x31x33", "7x5x1x33", "pad_h=1 pad_w=1")                              \
-    X("4x4x7x33", "3x3x33x65", "4x4x7x65", "pad_h=1 pad_w=1")                              \
-    X("6x6x33x3", "3x3x3x64", "6x6x33x64", "pad_h=1 pad_w=1")                              \
-    X("9x8x3x5", "5x5x5x17", "9x8x3x17", "pad_h=2 pad_w=2")                                \
-    X("8x9x2x7", "3x3x7x31", "4x5x2x31", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")          \
-    X("9x9x3x13", "1x1x13x66", "5x5x3x66", "stride_h=2 stride_w=2")                        \
-    X("11x10x2x3", "3x3x3x5", "3x2x2x5", "stride_h=3 stride_w=3 dilation_h=2 dilation_w=2") \
-    X("7x7x2x4", "3x3x4x8", "7x7x2x8", "pad_h=2 pad_w=2 dilation_h=2 dilation_w=2")        \
-    X("5x6x3x6", "3x3x3x10", "5x6x3x10", "pad_h=1 pad_w=1 groups=2")                       \
-    X("6x7x5x34", "3x3x17x36", "6x7x5x36", "pad_h=1 pad_w=1 groups=2")                     \
-    X("6x5x2x33", "3x3x1x33", "6x5x2x33", "pad_h=1 pad_w=1 groups=33")                     \
-    X("7x8x2x12", "3x3x4x27", "4x4x2x27", "pad_h=1 pad_w=1 stride_h=2 stride_w=2 groups=3") \
-    X("1x31x5x9", "1x3x9x16", "1x31x5x16", "pad_w=2 dilation_w=2")                         \
-    X("1x64x2x1", "1x8x1x7", "1x15x2x7", "stride_w=4 pad_w=0")                             \
-    X("3x3x31x64", "1x1x64x63", "3x3x31x63", "")                                           \
-    X("2x2x32x130", "1x1x130x1", "2x2x32x1", "")                                           \
-    X("4x4x64x64", "3x3x64x64", "4x4x64x64", "pad_h=1 pad_w=1")                            \
-    X("9x11x7x17", "3x3x17x31", "9x11x7x31", "pad_h=1 pad_w=1")                            \
-    X("6x7x13x33", "3x3x33x66", "4x5x13x66", "")                                           \
-    X("4x3x5x75", "3x3x75x150", "4x3x5x150", "pad_h=1 pad_w=1")                            \
-    X("8x7x33x17", "3x3x17x20", "8x7x33x20", "pad_h=1 pad_w=1")                            \
-    X("8x5x5x20", "3x3x20x130", "10x7x5x130", "pad_h=2 pad_w=2")                           \
-    X("2x3x5x67", "2x3x67x128", "1x1x5x128", "")                                           \
-    X("3x4x2x5", "3x3x5x6", "5x6x2x6", "pad_h=2 pad_w=2")                                  \
-    X("7x6x9x20", "3x3x1x20", "4x3x9x20", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=20") \
-    X("6x7x17x1", "3x3x1x35", "6x7x17x35", "pad_h=1 pad_w=1")                              \
-    X("7x6x15x3", "3x3x3x16", "4x3x15x16", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")        \
-    X("8x8x33x16", "3x3x16x16", "8x8x33x16", "pad_h=1 pad_w=1")                            \
-    X("8x8x33x16", "3x3x16x48", "8x8x33x48", "pad_h=1 pad_w=1")                            \
-    X("8x8x33x16", "3x3x16x64", "8x8x33x64", "pad_h=1 pad_w=1")                            \
-    X("8x8x2x64", "3x3x64x16", "8x8x2x16", "pad_h=1 pad_w=1")                              \
-    X("2x2x40x16", "3x3x16x64", "2x2x40x64", "pad_h=1 pad_w=1")                            \
-    X("2x2x130x16", "3x3x16x64", "2x2x130x64", "pad_h=1 pad_w=1")                          \
-    X("4x4x1x16", "3x3x16x1024", "4x4x1x1024", "pad_h=1 pad_w=1")                          \
-    X("4x4x1x1024", "3x3x1024x16", "4x4x1x16", "pad_h=1 pad_w=1")                          \
-    X("2x2x1x16", "3x3x16x1024", "2x2x1x1024", "pad_h=1 pad_w=1")                          \
-    X("2x2x1x1024", "3x3x1024x16", "2x2x1x16", "pad_h=1 pad_w=1")                          \
-    X("7x8x8x18", "3x3x18x16", "7x8x8x16", "pad_h=1 pad_w=1")                              \
-    X("7x8x8x16", "3x3x16x18", "7x8x8x18", "pad_h=1 pad_w=1")                              \
-    X("6x7x9x40", "3x3x1x40", "6x7x9x40", "pad_h=1 pad_w=1 groups=40")                     \
-    X("6x7x9x32", "3x3x1x32", "6x7x9x32", "pad_h=1 pad_w=1 groups=32")                     \
-    X("5x7x3x8", "3x3x1x8", "5x7x3x8", "pad_h=1 pad_w=1 groups=8")                         \
-    X("1x9x1x32", "1x3x1x32", "1x9x1x32", "pad_w=1 groups=32")                               \
-    X("4x15x13x36", "3x3x1x36", "4x8x13x36", "pad_h=1 pad_w=2 stride_w=2 dilation_w=2 groups=36") \
-    X("6x6x5x64", "3x3x32x64", "6x6x5x64", "pad_h=1 pad_w=1 groups=2")                     \
-    X("13x16x7x33", "3x3x33x34", "7x8x7x34", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")      \
-    X("4x12x25x32", "3x3x32x40", "2x6x25x40", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")     \
-    X("9x17x4x32", "3x3x32x32", "4x8x4x32", "stride_h=2 stride_w=2")                       \
-    X("8x16x3x34", "3x3x34x33", "6x10x3x33", "stride_h=2 stride_w=2 pad_h=3 pad_w=3")      \
-    X("7x16x9x66", "3x3x33x72", "4x8x9x72", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=2")
+#define CASES(X)                                                                                    \
+    X("1x1x1x1", "1x1x1x", "1x1x1x", "1", "")                                                       \
+    X("5x7x2x3", "3x3x3x", "5x7x2x", "4", "pad_h=1 pad_w=1")                                        \
+    X("7x5x1x31", "3x3x31x", "7x5x1x", "33", "pad_h=1 pad_w=1")                                     \
+    X("4x4x7x33", "3x3x33x", "4x4x7x", "65", "pad_h=1 pad_w=1")                                     \
+    X("6x6x33x3", "3x3x3x", "6x6x33x", "64", "pad_h=1 pad_w=1")                                     \
+    X("9x8x3x5", "5x5x5x", "9x8x3x", "17", "pad_h=2 pad_w=2")                                       \
+    X("3x4x7x3", "3x3x3x", "3x4x7x", "130", "pad_h=1 pad_w=1")                                      \
+    X("8x9x2x7", "3x3x7x", "4x5x2x", "31", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")                 \
+    X("9x9x3x13", "1x1x13x", "5x5x3x", "66", "stride_h=2 stride_w=2")                               \
+    X("11x10x2x3", "3x3x3x", "3x2x2x", "5", "stride_h=3 stride_w=3 dilation_h=2 dilation_w=2")      \
+    X("7x7x2x4", "3x3x4x", "7x7x2x", "8", "pad_h=2 pad_w=2 dilation_h=2 dilation_w=2")              \
+    X("5x6x3x6", "3x3x3x", "5x6x3x", "10", "pad_h=1 pad_w=1 groups=2")                              \
+    X("6x7x5x34", "3x3x17x", "6x7x5x", "36", "pad_h=1 pad_w=1 groups=2")                            \
+    X("6x5x2x33", "3x3x1x", "6x5x2x", "33", "pad_h=1 pad_w=1 groups=33")                            \
+    X("7x8x2x12", "3x3x4x", "4x4x2x", "27", "pad_h=1 pad_w=1 stride_h=2 stride_w=2 groups=3")       \
+    X("1x31x5x9", "1x3x9x", "1x31x5x", "16", "pad_w=2 dilation_w=2")                                \
+    X("1x64x2x1", "1x8x1x", "1x15x2x", "7", "stride_w=4 pad_w=0")                                   \
+    X("3x3x31x64", "1x1x64x", "3x3x31x", "63", "")                                                  \
+    X("2x2x32x130", "1x1x130x", "2x2x32x", "1", "")                                                 \
+    X("4x4x64x64", "3x3x64x", "4x4x64x", "64", "pad_h=1 pad_w=1")                                   \
+    X("9x11x7x17", "3x3x17x", "9x11x7x", "31", "pad_h=1 pad_w=1")                                   \
+    X("6x7x13x33", "3x3x33x", "4x5x13x", "66", "")                                                  \
+    X("4x3x5x75", "3x3x75x", "4x3x5x", "150", "pad_h=1 pad_w=1")                                    \
+    X("8x7x33x17", "3x3x17x", "8x7x33x", "20", "pad_h=1 pad_w=1")                                   \
+    X("8x5x5x20", "3x3x20x", "10x7x5x", "130", "pad_h=2 pad_w=2")                                   \
+    X("2x3x5x67", "2x3x67x", "1x1x5x", "128", "")                                                   \
+    X("3x4x2x5", "3x3x5x", "5x6x2x", "6", "pad_h=2 pad_w=2")                                        \
+    X("7x6x9x20", "3x3x1x", "4x3x9x", "20", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=20")      \
+    X("6x7x17x1", "3x3x1x", "6x7x17x", "35", "pad_h=1 pad_w=1")                                     \
+    X("7x6x15x3", "3x3x3x", "4x3x15x", "16", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")               \
+    X("8x8x33x16", "3x3x16x", "8x8x33x", "16", "pad_h=1 pad_w=1")                                   \
+    X("8x8x33x16", "3x3x16x", "8x8x33x", "48", "pad_h=1 pad_w=1")                                   \
+    X("8x8x33x16", "3x3x16x", "8x8x33x", "64", "pad_h=1 pad_w=1")                                   \
+    X("8x8x2x64", "3x3x64x", "8x8x2x", "16", "pad_h=1 pad_w=1")                                     \
+    X("2x2x40x16", "3x3x16x", "2x2x40x", "64", "pad_h=1 pad_w=1")                                   \
+    X("2x2x130x16", "3x3x16x", "2x2x130x", "64", "pad_h=1 pad_w=1")                                 \
+    X("4x4x1x16", "3x3x16x", "4x4x1x", "1024", "pad_h=1 pad_w=1")                                   \
+    X("4x4x1x1024", "3x3x1024x", "4x4x1x", "16", "pad_h=1 pad_w=1")                                 \
+    X("2x2x1x16", "3x3x16x", "2x2x1x", "1024", "pad_h=1 pad_w=1")                                   \
+    X("2x2x1x1024", "3x3x1024x", "2x2x1x", "16", "pad_h=1 pad_w=1")                                 \
+    X("7x8x8x18", "3x3x18x", "7x8x8x", "16", "pad_h=1 pad_w=1")                                     \
+    X("7x8x8x16", "3x3x16x", "7x8x8x", "18", "pad_h=1 pad_w=1")                                     \
+    X("6x7x9x40", "3x3x1x", "6x7x9x", "40", "pad_h=1 pad_w=1 groups=40")                            \
+    X("6x7x9x32", "3x3x1x", "6x7x9x", "32", "pad_h=1 pad_w=1 groups=32")                            \
+    X("5x7x3x8", "3x3x1x", "5x7x3x", "8", "pad_h=1 pad_w=1 groups=8")                               \
+    X("1x9x1x32", "1x3x1x", "1x9x1x", "32", "pad_w=1 groups=32")                                    \
+    X("4x15x13x36", "3x3x1x", "4x8x13x", "36", "pad_h=1 pad_w=2 stride_w=2 dilation_w=2 groups=36") \
+    X("6x6x5x64", "3x3x32x", "6x6x5x", "64", "pad_h=1 pad_w=1 groups=2")                            \
+    X("13x16x7x33", "3x3x33x", "7x8x7x", "34", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")             \
+    X("4x12x25x32", "3x3x32x", "2x6x25x", "40", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")            \
+    X("9x17x4x32", "3x3x32x", "4x8x4x", "32", "stride_h=2 stride_w=2")                              \
+    X("8x16x3x34", "3x3x34x", "6x10x3x", "33", "stride_h=2 stride_w=2 pad_h=3 pad_w=3")             \
+    X("7x16x9x66", "3x3x33x", "4x8x9x", "72", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=2")
 
-#define FWD_CASE(x, w, y, a) "x=" x " w=" w " " a,
-#define DATA_CASE(x, w, y, a) "dy=" y " w=" w " x=" x " " a,
-#define FILTER_CASE(x, w, y, a) "x=" x " dy=" y " w=" w " " a,
+#define FWD_CASE(x, w, y, k, a) "x=" x " w=" w k " " a,
+#define BIAS_CASE(x, w, y, k, a) "x=" x " w=" w k " b=" k " relu=1 " a,
+#define DATA_CASE(x, w, y, k, a) "dy=" y k " w=" w k " x=" x " " a,
+#define FILTER_CASE(x, w, y, k, a) "x=" x " dy=" y k " w=" w k " " a,
 
-#define ATTRS attrs, (int)COUNT_OF(attrs)
+#define ATTRS attrs, (int)COUNT_OF(attrs) - 1
 
 const struct op_def op_conv2d_fwd = {
     .sig = {"conv2d_fwd", fwd_in, fwd_out, 2, 1, ATTRS},
@@ -262,10 +295,26 @@ const struct op_def op_conv2d_fwd = {
     .variants = (const struct op_variant *const[]){&winograd_fwd, &thin_fwd, &depthwise_fwd, &direct_fwd, &tile_fwd,
                                                     &clblast_fwd, NULL},
     .grads = (const char *const[]){"conv2d_bwd_data", "conv2d_bwd_filter", NULL},
+    .with_bias = "conv2d_bias_fwd",
     .length = length_fwd,
     .tolerance = 4,
     .flops = flops_fwd,
     .cases = (const char *const[]){CASES(FWD_CASE) NULL},
+};
+
+const struct op_def op_conv2d_bias_fwd = {
+    .sig = {"conv2d_bias_fwd", fwd_in, fwd_out, 3, 1, attrs, (int)COUNT_OF(attrs)},
+    .text = "y[p,q,n,k] = conv2d_fwd's + b[k], with relu=1 the greater of that and 0",
+    .infer = infer_bias,
+    .ref = ref_conv2d_bias_fwd,
+    .variants = (const struct op_variant *const[]){&winograd_bias, &thin_bias, &depthwise_bias, &direct_bias, &tile_bias,
+                                                    &clblast_bias, NULL},
+    .length = length_bias,
+    .tolerance = 4,
+    .flops = flops_fwd,
+    .cases = (const char *const[]){CASES(BIAS_CASE) "x=5x7x2x3 w=3x3x3x4 b=4 pad_h=1 pad_w=1",
+                                   "x=4x4x7x33 w=3x3x33x65 b=65 pad_h=1 pad_w=1",
+                                   "x=6x5x2x33 w=3x3x1x33 b=33 pad_h=1 pad_w=1 groups=33", NULL},
 };
 
 const struct op_def op_conv2d_bwd_data = {

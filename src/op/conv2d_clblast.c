@@ -108,7 +108,15 @@ static enum rote_status im2col(struct op_inst *inst, const struct conv2d_geometr
 
 enum rote_status conv2d_product_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
-    return prepare(inst, g, product_gemm);
+    enum rote_status st = ROTE_OK;
+    char options[16];
+    TRY(prepare(inst, g, product_gemm));
+    op_vec_options(inst, g->K * g->groups, options);
+    if (g->bias)
+        TRY(rt_kernel_new(inst->dev, "bias", g->relu ? "bias_relu_fwd__plain" : "bias_fwd__plain", options,
+                          &inst->kernel[2]));
+out:
+    return st;
 }
 
 enum rote_status conv2d_filter_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
@@ -122,6 +130,16 @@ static enum rote_status transpose_filter(struct op_inst *inst, const struct conv
     size_t items = (size_t)(g->R * g->S * g->C * g->K * g->groups), local = op_group_1d(inst);
     return rt_run(inst->kernel[1], 1, &items, &local, "mmliiii", inst->in[filter], inst->workspace, p->filter_at,
                   (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups);
+}
+
+/* In place: the library's product has no epilogue. */
+static enum rote_status add_bias(struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    uint64_t rows = (uint64_t)(g->P * g->Q * g->N), columns = (uint64_t)(g->K * g->groups);
+    uint64_t vec = (uint64_t)op_vec(inst, (int64_t)columns);
+    size_t global[2] = {(size_t)((columns + vec - 1) / vec), (size_t)((rows + 15) / 16)};
+    return rt_run(inst->kernel[2], 2, global, NULL, "mmmli", inst->out[0], conv2d_bias(inst, g), inst->out[0], rows,
+                  (int)columns);
 }
 
 enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports ports)
@@ -140,6 +158,8 @@ enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2
                             g->transposed ? inst->workspace : inst->in[ports.filter], inst->out[0], inst->workspace));
         }
     }
+    if (g->bias)
+        TRY(add_bias(inst, g));
 out:
     return st;
 }

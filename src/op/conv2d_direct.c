@@ -126,10 +126,13 @@ enum rote_status conv2d_product_direct(struct op_inst *inst, const struct conv2d
 {
     struct layout l = layout_of(inst, g, false);
     size_t one = 1;
-    return rt_run(inst->kernel[0], 1, &l.items, &one, g->transposed ? "mmmmiiiiiii" : "mmmmiiiiiiii", inst->in[p.in],
-                  inst->in[p.filter], inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K,
-                  (int)(g->transposed ? l.m.Z : l.m.T), (int)l.block, (int)l.depth, (int)l.items,
-                  (int)l.copies);
+    if (g->transposed)
+        return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiiii", inst->in[p.in], inst->in[p.filter],
+                      inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.Z, (int)l.block,
+                      (int)l.depth, (int)l.items);
+    return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmmiiiiiiiii", inst->in[p.in], inst->in[p.filter],
+                  inst->workspace, inst->out[0], conv2d_bias(inst, g), (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T,
+                  (int)l.block, (int)l.depth, conv2d_epilogue(g), (int)l.items, (int)l.copies);
 }
 
 enum rote_status conv2d_filter_direct_prepare(struct op_inst *inst, const struct conv2d_geometry *g)

@@ -17,11 +17,13 @@ static inline int64_t round_up(int64_t a, int64_t b)
 
 /* Sizes of a product: in [H][W][N][C·groups], filter [R][S][C][K·groups], out
  * [P][Q][N][K·groups]; C and K per group. `transposed`: the filter's memory is
- * [R][S][K][C·groups]. For a filter gradient in = x, out = dy. */
+ * [R][S][K][C·groups]. For a filter gradient in = x, out = dy. `bias`: of a product, the port of what is added to each
+ * column, 0: none; `relu`: then negative sums become 0. */
 struct conv2d_geometry {
     int64_t N, H, W, C, P, Q, K, R, S, groups;
     int64_t mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w;
-    bool transposed;
+    bool transposed, relu;
+    int bias;
 };
 
 /* Products: ports of inst that hold in, filter and out. */
@@ -47,6 +49,10 @@ CONV2D_FUNCTIONS(filter, depthwise)
 CONV2D_FUNCTIONS(filter, direct)
 CONV2D_FUNCTIONS(filter, tile)
 CONV2D_FUNCTIONS(filter, clblast)
+
+/* A product's bias and `epilogue` as kernels take them (cl/common/epilogue.clh). */
+struct rt_mem *conv2d_bias(const struct op_inst *inst, const struct conv2d_geometry *g);
+int conv2d_epilogue(const struct conv2d_geometry *g);
 
 /* out[0][i] = sum over splits of workspace[split][i] in order, by a kernel conv2d_reduce. */
 enum rote_status conv2d_reduce(struct op_inst *inst, struct rt_kernel *reduce, int64_t splits, int64_t n);

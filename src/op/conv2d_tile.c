@@ -52,6 +52,16 @@ struct conv2d_tile conv2d_tile_of(const struct op_inst *inst, int64_t columns, i
     return t;
 }
 
+struct rt_mem *conv2d_bias(const struct op_inst *inst, const struct conv2d_geometry *g)
+{
+    return inst->in[g->bias];
+}
+
+int conv2d_epilogue(const struct conv2d_geometry *g)
+{
+    return !g->bias ? 0 : g->relu ? 2 : 1;
+}
+
 int conv2d_streams(const struct op_inst *inst, const struct conv2d_geometry *g)
 {
     int64_t row = g->K * g->groups;
@@ -219,11 +229,11 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     TRY(rt_run(inst->kernel[2], 1, &zero, &zero_local, "mll", inst->workspace, (uint64_t)0, (uint64_t)zero));
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
-    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmliiiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
-               inst->out[0], panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
+    TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmmliiiiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
+               inst->out[0], conv2d_bias(inst, g), panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
                (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w,
                (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
-               conv2d_streams(inst, g), (int)(items / local)));
+               conv2d_epilogue(g), conv2d_streams(inst, g), (int)(items / local)));
 out:
     return st;
 }

@@ -6,7 +6,9 @@
 static const struct call_port fwd_in[] = {
     {"x", "HWNC", CALL_F32, 0, "input"},
     {"w", "HWCK", CALL_F32, 0, "weights"},
+    {"b", "K", CALL_F32, 0, "bias"}, /* of linear_bias_fwd alone */
 };
+static const struct call_attr bias_attrs[] = {{"relu", ATTR_INT, 0, 0, 1, false, NULL, "1: sums below 0 become 0"}};
 static const struct call_port fwd_out[] = {{"y", "PQNK", CALL_F32, 0, "output, one pixel"}};
 static const struct call_port data_in[] = {
     {"dy", "PQNK", CALL_F32, 0, "gradient of y"},
@@ -42,6 +44,15 @@ static enum rote_status infer_fwd(struct call *c)
     return st;
 }
 
+static enum rote_status infer_bias(struct call *c)
+{
+    enum rote_status st = infer_fwd(c);
+    if (!st && c->in[2].dim[0] != c->out[0].dim[3])
+        return op_shape_error(c, "%lld outputs, but b has %lld values", (long long)c->out[0].dim[3],
+                              (long long)c->in[2].dim[0]);
+    return st;
+}
+
 static enum rote_status infer_data(struct call *c)
 {
     enum rote_status st = check(c, c->in[2].dim, c->in[1].dim, c->in[0].dim);
@@ -70,6 +81,14 @@ static struct conv2d_geometry geometry_fwd(const struct call *c)
     return window(c->in[0].dim, c->in[1].dim[3]);
 }
 
+static struct conv2d_geometry geometry_bias(const struct call *c)
+{
+    struct conv2d_geometry g = geometry_fwd(c);
+    g.bias = 2;
+    g.relu = call_int(c, "relu");
+    return g;
+}
+
 static struct conv2d_geometry geometry_data(const struct call *c)
 {
     const int64_t *x = c->in[2].dim;
@@ -91,6 +110,9 @@ static struct conv2d_geometry geometry_filter(const struct call *c)
 CONV2D_VARIANT_IF(fwd, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(fwd, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(fwd, product, clblast, NULL)
+CONV2D_VARIANT_IF(bias, product, direct, 0, conv2d_direct_tunables)
+CONV2D_VARIANT(bias, product, tile, conv2d_tile_tunables)
+CONV2D_VARIANT(bias, product, clblast, NULL)
 CONV2D_VARIANT_IF(data, product, direct, 0, conv2d_direct_tunables)
 CONV2D_VARIANT(data, product, tile, conv2d_tile_tunables)
 CONV2D_VARIANT(data, product, clblast, NULL)
@@ -101,6 +123,12 @@ CONV2D_VARIANT(filter, filter, clblast, NULL)
 static double length_fwd(const struct call *c)
 {
     return (double)(c->in[0].dim[0] * c->in[0].dim[1] * c->in[0].dim[3]);
+}
+
+/* With relu the root mean square, in which errors are told, is 1/sqrt(2) of the sums'. */
+static double length_bias(const struct call *c)
+{
+    return length_fwd(c) * (call_int(c, "relu") ? 2 : 1);
 }
 
 static double length_data(const struct call *c)
@@ -128,20 +156,21 @@ static double flops_filter(const struct call *c)
     return 2 * length_filter(c) * (double)call_elements(&c->out[0]);
 }
 
-#define CASES(X)                                       \
-    X("1x1x1x1", "1x1x1x1", "1x1x1x1")                 \
-    X("1x1x33x65", "1x1x65x31", "1x1x33x31")           \
-    X("3x2x5x7", "3x2x7x10", "1x1x5x10")               \
-    X("7x7x2x64", "7x7x64x32", "1x1x2x32")             \
-    X("1x31x7x3", "1x31x3x63", "1x1x7x63")             \
-    X("1x1x64x128", "1x1x128x10", "1x1x64x10")         \
-    X("2x3x67x13", "2x3x13x1", "1x1x67x1")             \
-    X("1x2x5x20", "1x2x20x70", "1x1x5x70")             \
-    X("2x2x7x80", "2x2x80x150", "1x1x7x150")
+#define CASES(X)                                                \
+    X("1x1x1x1", "1x1x1x", "1x1x1x", "1")                       \
+    X("1x1x33x65", "1x1x65x", "1x1x33x", "31")                  \
+    X("3x2x5x7", "3x2x7x", "1x1x5x", "10")                      \
+    X("7x7x2x64", "7x7x64x", "1x1x2x", "32")                    \
+    X("1x31x7x3", "1x31x3x", "1x1x7x", "63")                    \
+    X("1x1x64x128", "1x1x128x", "1x1x64x", "10")                \
+    X("2x3x67x13", "2x3x13x", "1x1x67x", "1")                   \
+    X("1x2x5x20", "1x2x20x", "1x1x5x", "70")                    \
+    X("2x2x7x80", "2x2x80x", "1x1x7x", "150")
 
-#define FWD_CASE(x, w, y) "x=" x " w=" w,
-#define DATA_CASE(x, w, y) "dy=" y " w=" w " x=" x,
-#define FILTER_CASE(x, w, y) "x=" x " dy=" y " w=" w,
+#define FWD_CASE(x, w, y, k) "x=" x " w=" w k,
+#define BIAS_CASE(x, w, y, k) "x=" x " w=" w k " b=" k " relu=1",
+#define DATA_CASE(x, w, y, k) "dy=" y k " w=" w k " x=" x,
+#define FILTER_CASE(x, w, y, k) "x=" x " dy=" y k " w=" w k,
 
 const struct op_def op_linear_fwd = {
     .sig = {"linear_fwd", fwd_in, fwd_out, 2, 1, NULL, 0},
@@ -150,10 +179,23 @@ const struct op_def op_linear_fwd = {
     .ref = ref_linear_fwd,
     .variants = (const struct op_variant *const[]){&direct_fwd, &tile_fwd, &clblast_fwd, NULL},
     .grads = (const char *const[]){"linear_bwd_data", "linear_bwd_filter", NULL},
+    .with_bias = "linear_bias_fwd",
     .length = length_fwd,
     .tolerance = 4,
     .flops = flops_fwd,
     .cases = (const char *const[]){CASES(FWD_CASE) NULL},
+};
+
+const struct op_def op_linear_bias_fwd = {
+    .sig = {"linear_bias_fwd", fwd_in, fwd_out, 3, 1, bias_attrs, (int)COUNT_OF(bias_attrs)},
+    .text = "y[n,k] = linear_fwd's + b[k], with relu=1 the greater of that and 0",
+    .infer = infer_bias,
+    .ref = ref_linear_bias_fwd,
+    .variants = (const struct op_variant *const[]){&direct_bias, &tile_bias, &clblast_bias, NULL},
+    .length = length_bias,
+    .tolerance = 4,
+    .flops = flops_fwd,
+    .cases = (const char *const[]){CASES(BIAS_CASE) "x=1x1x33x65 w=1x1x65x31 b=31", NULL},
 };
 
 const struct op_def op_linear_bwd_data = {

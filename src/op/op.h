@@ -44,6 +44,9 @@ struct op_def {
     const struct op_variant *const *variants;
     /* Backward operators, by name, NULL-terminated; NULL: no gradient. */
     const char *const *grads;
+    /* The operator that also adds a bias to output 0, its ports followed by `b` and its attributes by `relu`; NULL:
+     * none. The graph puts it in this one's place. */
+    const char *with_bias;
     /* "dx=dy": output dx may be written over input dy, where nobody reads that any more: every
      * element is read before its place is written. NULL-terminated; NULL: none. */
     const char *const *in_place;

@@ -9,6 +9,18 @@ void ref_bias_fwd(const struct call *c, void *const *in, void *const *out)
         y[i] = x[i] + b[i % channels];
 }
 
+void ref_add_bias(const struct call *c, void *const *in, void *const *out)
+{
+    const double *b = in[2];
+    double *y = out[0];
+    int64_t channels = c->in[2].dim[0], relu = call_int(c, "relu");
+    for (int64_t i = 0; i < call_elements(&c->out[0]); i++) {
+        y[i] += b[i % channels];
+        if (relu && y[i] <= 0)
+            y[i] = 0;
+    }
+}
+
 void ref_bias_bwd(const struct call *c, void *const *in, void *const *out)
 {
     const double *dy = in[0];

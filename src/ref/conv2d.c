@@ -75,6 +75,12 @@ void ref_conv2d_fwd(const struct call *c, void *const *in, void *const *out)
     for_each(&l, add_y, &a);
 }
 
+void ref_conv2d_bias_fwd(const struct call *c, void *const *in, void *const *out)
+{
+    ref_conv2d_fwd(c, in, out);
+    ref_add_bias(c, in, out);
+}
+
 void ref_conv2d_bwd_data(const struct call *c, void *const *in, void *const *out)
 {
     struct loops l = loops_of(c, &c->in[2], &c->in[1], &c->in[0]);

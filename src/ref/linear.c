@@ -25,6 +25,12 @@ void ref_linear_fwd(const struct call *c, void *const *in, void *const *out)
         }
 }
 
+void ref_linear_bias_fwd(const struct call *c, void *const *in, void *const *out)
+{
+    ref_linear_fwd(c, in, out);
+    ref_add_bias(c, in, out);
+}
+
 void ref_linear_bwd_data(const struct call *c, void *const *in, void *const *out)
 {
     struct sizes s = sizes_of(&c->in[2], c->in[1].dim[3]);

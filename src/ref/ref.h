@@ -9,4 +9,7 @@
 #include "ref/ops.def"
 #undef OP
 
+/* y += b, input 2 of an operator with the attribute relu. */
+void ref_add_bias(const struct call *c, void *const *in, void *const *out);
+
 #endif

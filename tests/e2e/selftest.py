@@ -47,7 +47,7 @@ def broken_variant(folder):
     good, error, verdicts = losses(folder, "good")
     check(WARNING not in error, error)
     check(len(verdicts) > 10 and all(" right" in v for v in verdicts), f"verdicts: {verdicts}")
-    kernels = broken_kernels(folder, "d1 = M(1) - M(2)")
+    kernels = broken_kernels(folder, "d1 = M(1) - M(2), s2")
     trusted, error, verdicts = losses(folder, "trusted", ROTE_KERNELS=kernels, ROTE_NO_SELFTEST="1")
     check(not close(trusted, good) and not verdicts, "the broken kernel changes nothing: this test shows nothing")
     saved, error, verdicts = losses(folder, "saved", ROTE_KERNELS=kernels)
