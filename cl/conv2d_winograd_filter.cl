@@ -121,6 +121,33 @@ static inline void transform_product(global const float *D, const long plane, co
         }
 }
 
+/* Where rows of one tile begin in x and dy. */
+typedef struct {
+    global const float *x[IN_SIDE * IN_SIDE], *dy[TILE * TILE];
+    long x_mask[IN_SIDE * IN_SIDE], dy_mask[TILE * TILE];
+} piece;
+
+/* The piece at `row`: as many rows as are of its tile, at most `most`; their number. */
+static inline int piece_at(piece *at, global const float *x, global const float *dy, global const float *zeros,
+                           const long row, const long most, const int tiles_q, const int N, const int H, const int W,
+                           const int P, const int Q, const long x_row, const long dy_row, const int off_h,
+                           const int off_w)
+{
+    const int n0 = (int)(row % N), tile = (int)(row / N);
+    const int p0 = tile / tiles_q * TILE, q0 = tile % tiles_q * TILE;
+    patch_at(at->x, at->x_mask, x + n0 * x_row, zeros, IN_SIDE, MUL * p0 + off_h, MUL * q0 + off_w, H, W, N * x_row);
+    patch_at(at->dy, at->dy_mask, dy + n0 * dy_row, zeros, TILE, p0, q0, P, Q, N * dy_row);
+    return N - n0 < most ? N - n0 : (int)most;
+}
+
+/* Asks for rows ahead of their transform. */
+static inline void ask_for(global const float *from, const long row, const int rows, const int columns)
+{
+    for (int r = 0; r < rows; r++)
+        for (int c = 0; c < columns; c += 16)
+            PREFETCH(from + r * row + c);
+}
+
 SINGLE_ITEM_GROUPS
 kernel void conv2d_filter__winograd(global const float *restrict x, global const float *restrict dy,
                                     global float *restrict partial, global float *restrict work,
@@ -144,28 +171,30 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
         const int channels = C - c0 < CB ? C - c0 : CB, filters = K - k0 < KB ? K - k0 : KB;
         long start, row, end;
         share_of(rows, splits, split, &start, &end);
+        global const float *x_block = x + g * C + c0, *dy_block = dy + g * K + k0;
+        piece p;
+#define PIECE(most) \
+    piece_at(&p, x_block, dy_block, zeros, row, most, tiles_q, N, H, W, P, Q, x_row, dy_row, off_h, off_w)
         for (row = start; row < end;) {
-            const long first = row;
-            while (row < end && row < first + TB) { /* rows of one tile at a time */
-                const int n0 = (int)(row % N), tile = (int)(row / N), at = (int)(row - first);
-                const int p0 = tile / tiles_q * TILE, q0 = tile % tiles_q * TILE;
-                int count = N - n0;
-                count = end - row < count ? (int)(end - row) : count;
-                count = TB - at < count ? TB - at : count;
-                global const float *src[PLANES];
-                long mask[PLANES];
-                patch_at(src, mask, x + n0 * x_row + g * C + c0, zeros, IN_SIDE, MUL * p0 + off_h, MUL * q0 + off_w, H,
-                         W, N * x_row);
-                transform_input(src, mask, x_row, count, channels, V + (long)at * CB, V_plane, CB);
-                patch_at(src, mask, dy + n0 * dy_row + g * K + k0, zeros, TILE, p0, q0, P, Q, N * dy_row);
-                transform_gradient(src, mask, dy_row, count, filters, Y + (long)at * KB, Y_plane, KB);
+            const long first = row, last = min(end, first + TB);
+            while (row < last) {
+                const int at = (int)(row - first), count = PIECE(last - row);
+                transform_input(p.x, p.x_mask, x_row, count, channels, V + (long)at * CB, V_plane, CB);
+                transform_gradient(p.dy, p.dy_mask, dy_row, count, filters, Y + (long)at * KB, Y_plane, KB);
                 row += count;
             }
-            for (int place = 0; place < PLANES; place++)
+            const int ahead = row < end ? PIECE(min(end - row, (long)TB)) : 0;
+            for (int place = 0; place < PLANES; place++) {
+                if (place < IN_SIDE * IN_SIDE && p.x_mask[place])
+                    ask_for(p.x[place], x_row, ahead, channels);
+                if (place < TILE * TILE && p.dy_mask[place])
+                    ask_for(p.dy[place], dy_row, ahead, filters);
                 multiply(V + place * V_plane, Y + place * Y_plane, D + FILTER_PLACE(place) * D_plane,
                          (int)(row - first), channels, filters, CB, KB,
                          first == start && place / SIDE < FILTER_SIDE && place % SIDE < FILTER_SIDE);
+            }
         }
+#undef PIECE
         transform_product(D, D_plane, KB, partial + (split * 9 * C + c0) * dy_row + g * K + k0, C, dy_row, channels,
                           filters);
     }
