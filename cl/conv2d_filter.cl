@@ -6,7 +6,10 @@
 #include "common/tile.clh"
 
 #if ITEMS == 1
-/* One chunk of rows of one (tap, channel tile, panel): acc over the pixels' samples. */
+#define AHEAD 64 /* rows */
+
+/* One chunk of rows of one (tap, channel tile, panel): acc over the pixels' samples. The first pass over
+ * a chunk asks for rows ahead. */
 #define FILTER_ROWS(LOAD)                                                        \
     for (long row = chunk; row < chunk_end;) {                                   \
         const int at = (int)(row / N), n0 = (int)(row - (long)at * N), p = at / Q, q = at - p * Q; \
@@ -17,6 +20,10 @@
             global const float *xr = x + (pixel * N + n0) * x_row + (long)g * C; \
             global const float *dr = dy + row * dy_row + (long)g * K + k0;       \
             for (long left_rows = pixel_rows; left_rows > 0; left_rows--, xr += x_row, dr += dy_row) { \
+                for (int v = 0; first_pass && v < KT; v += 16)                   \
+                    PREFETCH(dr + AHEAD * dy_row + v);                           \
+                for (int c = 0; first_pass && c < C; c += 16)                    \
+                    PREFETCH(xr + AHEAD * x_row + c);                            \
                 TILE_STEP(MC, xr[channel[i]], LOAD)                              \
             }                                                                    \
         }                                                                        \
@@ -51,6 +58,7 @@ kernel void conv2d_filter__tile(global const float *restrict x, global const flo
                 const int r = tap / S, s = tap % S;
                 for (int c0 = 0; c0 < C; c0 += MC) {
                     vecf acc[MC][NV];
+                    const int first_pass = tap == 0 && c0 == 0;
                     int channel[MC];
                     global float *to = partial + ((split * R * S + tap) * C + c0) * dy_row + (long)g * K + k0;
                     UNROLL for (int m = 0; m < MC; m++) {

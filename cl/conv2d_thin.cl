@@ -110,6 +110,8 @@ kernel void conv2d_product__thin(global const float *restrict in, global const f
 #define THIN_GRADIENT(LOAD)                                                      \
     for (int n = 0; n < N; n++, d += K) {                                        \
         vecf g[NV];                                                              \
+        for (int v = 0; m0 == 0 && v < KT; v += 16)                              \
+            PREFETCH(d + (long)N * K + v);                                       \
         UNROLL for (int v = 0; v < NV; v++)                                      \
             g[v] = LOAD;                                                         \
         UNROLL for (int m = 0; m < MC; m++) {                                    \

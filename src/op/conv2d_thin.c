@@ -35,16 +35,23 @@ static int64_t places(const struct conv2d_geometry *g)
     return g->R * g->S * g->C;
 }
 
+/* Places in even blocks of at most `most`. */
+static int64_t in_blocks(const struct conv2d_geometry *g, int64_t most)
+{
+    return round_up(places(g), (places(g) + most - 1) / most);
+}
+
 /* As many accumulators as the registers hold beside the vectors in use. */
 static struct conv2d_tile tile_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool filter)
 {
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, 1);
-    int64_t most = (t.vec == 16 ? 24 : 12) / t.nv;
-    if (filter) { /* even blocks of places */
-        int64_t blocks = (places(g) + most - 1) / most;
-        most = (places(g) + blocks - 1) / blocks;
-    }
-    return conv2d_tile_of(inst, g->K, (int)least(most, 14));
+    int64_t accumulators = t.vec == 16 ? 24 : 12, columns = g->K;
+    if (filter && t.nv == 4 && in_blocks(g, accumulators / 2) < in_blocks(g, accumulators / 4))
+        columns = 2 * t.vec;
+    int64_t most = accumulators / conv2d_tile_of(inst, columns, 1).nv;
+    if (filter)
+        most = in_blocks(g, most) / ((places(g) + most - 1) / most);
+    return conv2d_tile_of(inst, columns, (int)least(most, 14));
 }
 
 static size_t work_items(const struct op_inst *inst, int64_t units)

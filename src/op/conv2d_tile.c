@@ -109,7 +109,16 @@ static enum rote_status group_layout(const struct op_inst *inst, const struct co
     return ROTE_OK;
 }
 
-static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, int attempt,
+/* A filter gradient's channels are tiles of 6 that fill up with what is not stored: where two vectors by 8 waste less,
+ * those (1.15 times as fast with 16 and 32 channels). */
+static struct conv2d_tile register_tile(const struct op_inst *inst, const struct conv2d_geometry *g, bool filter)
+{
+    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    bool wastes = 20 * round_up(g->C, 8) < 19 * round_up(g->C, CONV2D_TILE_ROWS);
+    return filter && t.vec == 16 && t.nv == 4 && wastes ? conv2d_tile_of(inst, 2 * t.vec, 8) : t;
+}
+
+static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool filter, int attempt,
                                   struct layout *l)
 {
     const struct rt_facts *f = rt_facts_of(inst->dev);
@@ -117,18 +126,19 @@ static enum rote_status layout_of(const struct op_inst *inst, const struct conv2
     int64_t group = op_tuned(inst, "group", f->long_items ? 1 : attempt ? smaller[attempt] : first);
     if (group > 1)
         return group_layout(inst, g, group, attempt > 0, l);
-    struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
+    struct conv2d_tile t = register_tile(inst, g, filter);
     *l = (struct layout){.pt = t.pt, .kt = t.kt, .group = 1, .rows = t.pt, .depth = 1};
     snprintf(l->options, sizeof l->options, "%s", t.options);
     return ROTE_OK;
 }
 
-static enum rote_status try_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
-                                   const char *name, int attempt, struct layout *l)
+static enum rote_status try_kernel(struct op_inst *inst, const struct conv2d_geometry *g, bool filter, int attempt,
+                                   struct layout *l)
 {
     enum rote_status st = ROTE_OK;
-    TRY(layout_of(inst, g, attempt, l));
-    TRY(rt_kernel_new(inst->dev, file, name, l->options, &inst->kernel[0]));
+    const char *name = filter ? "conv2d_filter__tile" : "conv2d_product__tile";
+    TRY(layout_of(inst, g, filter, attempt, l));
+    TRY(rt_kernel_new(inst->dev, filter ? "conv2d_filter" : "conv2d", name, l->options, &inst->kernel[0]));
     if (rt_kernel_max_group(inst->kernel[0]) < (uint64_t)l->group)
         FAIL(ROTE_EUNSUPPORTED, "%s: a group of %lld, the device runs it with at most %llu", name,
              (long long)l->group, (unsigned long long)rt_kernel_max_group(inst->kernel[0]));
@@ -145,8 +155,8 @@ out:
 
 /* Chooses the layout, which stays in inst->extra, and where the driver has had a say in inst->tuned, so that the
  * self-test's cases get the same programs. A group that was asked for is not made smaller. */
-static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_geometry *g, const char *file,
-                                    const char *name, struct layout **out)
+static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_geometry *g, bool filter,
+                                    struct layout **out)
 {
     enum rote_status st = ROTE_OK;
     struct layout *l;
@@ -154,7 +164,7 @@ static enum rote_status tile_kernel(struct op_inst *inst, const struct conv2d_ge
     TRY(base_alloc(&l, 1, sizeof *l));
     inst->extra = l;
     do
-        st = try_kernel(inst, g, file, name, i, l);
+        st = try_kernel(inst, g, filter, i, l);
     while (st == ROTE_EUNSUPPORTED && ++i < attempts);
     if (i && !st) {
         op_settle(inst, "group", l->group);
@@ -196,7 +206,7 @@ enum rote_status conv2d_product_tile_prepare(struct op_inst *inst, const struct 
 {
     enum rote_status st = ROTE_OK;
     struct layout *l = NULL;
-    TRY(tile_kernel(inst, g, "conv2d", "conv2d_product__tile", &l));
+    TRY(tile_kernel(inst, g, false, &l));
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_pack", l->options, &inst->kernel[1]));
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_zero", NULL, &inst->kernel[2]));
     inst->workspace_bytes = 4 * (uint64_t)(zeros(g) + panel_rows(g, l) * l->kt);
@@ -270,7 +280,7 @@ enum rote_status conv2d_filter_tile_prepare(struct op_inst *inst, const struct c
 {
     enum rote_status st = ROTE_OK;
     struct layout *l = NULL;
-    TRY(tile_kernel(inst, g, "conv2d_filter", "conv2d_filter__tile", &l));
+    TRY(tile_kernel(inst, g, true, &l));
     TRY(rt_kernel_new(inst->dev, "conv2d", "conv2d_reduce", NULL, &inst->kernel[1]));
     int64_t splits = filter_splits(inst, g, l);
     if (l->group > 1 && splits * filter_units(g, l) > INT32_MAX)
