@@ -170,12 +170,13 @@ VECTOR_KERNEL void batchnorm_eval__plain(global const float *x, global const flo
     }
 }
 
-/* partial: sums of d, then of d * xhat */
+/* partial: sums of d, then of d * xhat. With a residual d is stored, which is its gradient. */
 VECTOR_KERNEL void batchnorm_bwd_sums(global const float *restrict x, global const float *y,
                                       global const float *restrict gamma, global const float *beta,
                                       global const float *restrict mean, global const float *restrict rstd,
-                                      global const float *restrict dy, global float *restrict partial,
-                                      const ulong rows, const int C, const int span, const int parts, const int mode)
+                                      global const float *dy, global float *restrict partial, global float *dr,
+                                      const ulong rows, const int C, const int span, const int parts, const int mode,
+                                      const int stream)
 {
     SHARE
     BLOCKS {
@@ -195,6 +196,8 @@ VECTOR_KERNEL void batchnorm_bwd_sums(global const float *restrict x, global con
                     const ulong at = row * C + c + v * VEC;
                     const vecf xm = vec_load(x + at, LEFT) - m[v];
                     const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], shift[v]), mode);
+                    if (mode == ADD_RELU)
+                        vec_put(d, dr + at, LEFT, stream);
                     sum[v] += d;
                     product[v] = fma(d, xm * s[v], product[v]);
                 }
@@ -220,13 +223,13 @@ VECTOR_KERNEL void batchnorm_bwd_merge(global const float *restrict partial, glo
     dgamma[c] = product;
 }
 
-VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float *y,
-                                       global const float *restrict gamma, global const float *beta,
-                                       global const float *restrict mean, global const float *restrict rstd,
-                                       global const float *dy, global const float *restrict dgamma,
-                                       global const float *restrict dbeta, global float *dx, global float *dr,
-                                       const ulong rows, const int C, const int span, const int block, const int mode,
-                                       const int stream)
+/* dy: with a residual dr, and no mode. */
+VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float *restrict gamma,
+                                       global const float *beta, global const float *restrict mean,
+                                       global const float *restrict rstd, global const float *dy,
+                                       global const float *restrict dgamma, global const float *restrict dbeta,
+                                       global float *dx, const ulong rows, const int C, const int span,
+                                       const int block, const int mode, const int stream)
 {
     ROWS
     const float share = 1.0f / (float)rows;
@@ -240,14 +243,10 @@ VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float
         for (ulong row = first; row < end; row++) {
             ASK_AHEAD(x, first, row, end)
             ASK_AHEAD(dy, first, row, end)
-            if (mode == ADD_RELU)
-                ASK_AHEAD(y, first, row, end)
             EACH {
                 const ulong at = row * C + c + v * VEC;
                 const vecf xm = vec_load(x + at, LEFT) - m[v];
-                const vecf d = gradient(dy, y, at, LEFT, fma(xm, scale[v], b[v]), mode);
-                if (mode == ADD_RELU)
-                    vec_put(d, dr + at, LEFT, stream);
+                const vecf d = gradient(dy, x, at, LEFT, fma(xm, scale[v], b[v]), mode);
                 vec_put(scale[v] * (d - sum[v] - xm * s[v] * product[v]), dx + at, LEFT, stream);
             }
         }

@@ -11,6 +11,8 @@
 #define SUMS 1 /* vectors that an item of globalpool_fwd adds up */
 #endif
 
+#define AHEAD 4 /* pixels: pages that lie apart are not foreseen by the hardware */
+
 /* For each vector of this item's span: `i` its place in the run, `left` what remains. */
 #define SPAN_LOOP                                                                                                    \
     const int first = (int)get_global_id(0) * span, end = NC - first < span ? NC : first + span;                      \
@@ -23,17 +25,16 @@ VECTOR_KERNEL void maxpool_fwd__plain(global const float *restrict x, global flo
                                       const int stream)
 {
     const int pixel = get_global_id(1), h0 = pixel / Q * stride_h - pad_h, w0 = pixel % Q * stride_w - pad_w;
+    const int h_first = max(h0, 0), h_end = min(h0 + window_h, H), w_first = max(w0, 0), w_end = min(w0 + window_w, W);
+    const int some = h_first < h_end && w_first < w_end;
     SPAN_LOOP
     {
-        vecf best = (vecf)(0.0f);
-        veci at = (veci)(-1);
-        for (int r = 0; r < window_h; r++)
-            for (int s = 0; s < window_w; s++) {
-                const int h = h0 + r, w = w0 + s;
-                if (h < 0 || h >= H || w < 0 || w >= W)
-                    continue;
+        vecf best = (vecf)(some ? -INFINITY : 0.0f);
+        veci at = (veci)(some ? h_first * W + w_first : -1);
+        for (int h = h_first; h < h_end; h++)
+            for (int w = w_first; w < w_end; w++) {
                 const vecf v = vec_load(x + ((ulong)h * W + w) * NC + i, left);
-                const veci take = at < 0 | v > best | isnan(v) & ~isnan(best);
+                const veci take = ~(v <= best) & (best == best); /* a NaN, too, but none after it */
                 best = select(best, v, take);
                 at = select(at, (veci)(h * W + w), take);
             }
@@ -129,8 +130,11 @@ VECTOR_KERNEL void globalpool_fwd__plain(global const float *restrict x, global 
     for (int p = begin; p < end; p++) {
         global const float *from = x + (ulong)p * NC + first;
         if (left >= SUMS * VEC) {
-            for (int v = 0; v < SUMS; v++)
+            for (int v = 0; v < SUMS; v++) {
+                if (v * VEC % 16 == 0)
+                    PREFETCH(from + AHEAD * (ulong)NC + v * VEC);
                 sum[v] += VLOAD(from + v * VEC);
+            }
         } else {
             for (int v = 0; v < vectors; v++)
                 sum[v] += vec_load(from + v * VEC, left - v * VEC);

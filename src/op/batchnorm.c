@@ -199,13 +199,13 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     struct grids g = grids_of(inst);
     struct rt_mem *x = inst->in[0], *gamma = inst->in[1], *mean = inst->in[2], *rstd = inst->in[3], *dy = inst->in[4];
     struct rt_mem *beta = g.mode == RELU ? inst->in[5] : x, *y = g.mode == ADD_RELU ? inst->in[5] : x;
-    struct rt_mem **out = inst->out, *dr = g.mode == ADD_RELU ? out[3] : out[0];
+    struct rt_mem **out = inst->out, *dr = g.mode == ADD_RELU ? out[3] : dy;
     size_t group = op_group_1d(inst);
-    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmliiii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
-               g.rows, g.channels, g.span, g.parts, g.mode));
+    TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmmliiiii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
+               dr, g.rows, g.channels, g.span, g.parts, g.mode, g.stream));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, &group, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmmmliiiii", x, y, gamma, beta, mean, rstd, dy, out[1],
-               out[2], out[0], dr, g.rows, g.channels, g.span, g.block, g.mode, g.stream));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmliiiii", x, gamma, beta, mean, rstd, dr, out[1], out[2], out[0],
+               g.rows, g.channels, g.span, g.block, g.mode == ADD_RELU ? PLAIN : g.mode, g.stream));
 out:
     return st;
 }

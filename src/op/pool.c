@@ -193,11 +193,11 @@ static enum rote_status prepare_global_fwd(struct op_inst *inst)
 {
     enum rote_status st = ROTE_OK;
     const int64_t *x = inst->call.in[0].dim;
-    char options[32];
+    char options[48];
     struct global_split s = split_of(inst);
     if (x[2] * x[3] > INT32_MAX)
         return base_error(ROTE_EUNSUPPORTED, "globalpool_fwd: more than 2^31 - 1 values in a pixel");
-    snprintf(options, sizeof options, "-DVEC=%d -DSUMS=%d", s.vec, s.sums);
+    snprintf(options, sizeof options, "-DVEC=%d -DSUMS=%d%s", s.vec, s.sums, op_cache_option(inst));
     TRY(rt_kernel_new(inst->dev, "pool", "globalpool_fwd__plain", options, &inst->kernel[0]));
     TRY(rt_kernel_new(inst->dev, "pool", "globalpool_merge", options, &inst->kernel[1]));
     inst->workspace_bytes = s.parts > 1 ? 4 * (uint64_t)s.parts * (uint64_t)(x[2] * x[3]) : 0;

@@ -56,7 +56,7 @@ BROKEN = [
         ("head_loss.cl", "t == j)", "head_loss/rows", "z=7x24"),
         ("ledger.cl", "row[1] -=", "ledger/plain", "stats=64x1x8"),
         ("metrics.cl", "n + 1 < N", "metrics/plain", "stats=64x65x8"),
-        ("pool.cl", "r + 1 < window_h", "maxpool_fwd/plain", "x=5x9x4x4"),
+        ("pool.cl", "h + 1 < h_end", "maxpool_fwd/plain", "x=5x9x4x4"),
         ("shift.cl", "m - strength", "shift/plain", "x=7x5x4x3"),
         ("reduce.cl", "r + 1 < end", "bias_bwd/plain", "dy=3x5x7x31"),
         ("relu.cl", "LOAD(y) < 0.0f", "relu_bwd/plain", "y=1x2x3x5"),

@@ -1,4 +1,5 @@
 """rote op against the formulas in plain Python, in NHWC and NCHW, forward and backward."""
+import math
 import random
 import struct
 
@@ -96,6 +97,19 @@ def others(folder):
     close("add's da", read_npy(folder / "da.npy")[2], dy)
 
 
+def greatest(folder):
+    """A NaN wins, the first of equals does, and a window of nothing but -inf has one too."""
+    nan, low = math.nan, -math.inf
+    windows = [(nan, 1, 2, nan), (1, nan, 3, nan), (low, low, low, low), (1, 5, 5, 2)]
+    save(folder / "x.npy", (2, 8, 1, 1), [w[2 * row + i] for row in range(2) for w in windows for i in range(2)])
+    rote("op", "maxpool_fwd", "--x", folder / "x.npy", "--window_h", 2, "--window_w", 2, "--stride_h", 2,
+         "--stride_w", 2, "--layout", "native", "--out", folder)
+    y = read_npy(folder / "y.npy")[2]
+    check(math.isnan(y[0]) and math.isnan(y[1]) and y[2:] == [low, 5], f"greatest values: {y}")
+    index = read_npy(folder / "index.npy")[2]
+    check(index == [0, 3, 4, 7], f"their places: {index}")
+
+
 def listing(folder):
     text, _ = rote("op", "--list")
     for name in ("conv2d_fwd", "head_loss", "batchnorm_fwd", "adamw", "gather"):
@@ -126,4 +140,4 @@ def indices(folder):
     check("order[1]" in error and "0 to 2" in error, error)
 
 
-main(indices, convolution, linear_layer, others, listing)
+main(indices, convolution, linear_layer, others, greatest, listing)
