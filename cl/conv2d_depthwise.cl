@@ -77,7 +77,8 @@
 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__depthwise(global const float *restrict in, global const float *restrict w,
-                                      global float *restrict out, global const float *restrict bias, const int NB, const int N, const int H, const int W,
+                                      global float *restrict out, global const float *restrict bias, const int NB,
+                                      const int N, const int H, const int W,
                                       const int C, const int P, const int Q, const int R, const int S, const int mul_h,
                                       const int mul_w, const int step_h, const int step_w, const int off_h,
                                       const int off_w, const int div_h, const int div_w,

@@ -35,7 +35,7 @@ static inline void copy_rows(global float *to, global const float *from, global 
 }
 
 /* out[rows <= PT][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]; rows past the
- * last are the first one again, and are not stored. bias: as in epilogue.clh. Each step asks for a line of what is read next, `ahead`, rows
+ * last are the first one again, and are not stored. Each step asks for a line of what is read next, `ahead`, rows
  * ahead_row apart. */
 static inline void direct_tile(global const float *a, const long a_row, const long a_step, global const float *b,
                                const long b_row, global float *out, const long out_row, const int rows, const int depth,
@@ -172,7 +172,8 @@ kernel void conv2d_filter__direct(global const float *restrict x, global const f
         for (int p = 0; p < count; p++) {
             const int k0 = (first + p) * KT;
             direct_rows(columns, 1, XB, panel + (long)p * M * KT, KT, dw + ((long)t * C + c0) * K + k0, K,
-                        C - c0 < XB ? C - c0 : XB, M, 0, K - k0, dy, 0, from + (c0 + XB < C ? XB : (long)M * C - c0), C);
+                        C - c0 < XB ? C - c0 : XB, M, 0, K - k0, dy, 0,
+                        from + (c0 + XB < C ? XB : (long)M * C - c0), C);
         }
     }
 }

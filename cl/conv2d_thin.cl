@@ -67,10 +67,10 @@ static inline void load_panel(global const float *w, global float *panel, const 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__thin(global const float *restrict in, global const float *restrict w,
                                  global float *restrict scratch, global float *restrict out,
-                                 global const float *restrict bias, const int N, const int H, const int W, const int C, const int P, const int Q, const int K, const int R,
-                                 const int S, const int mul_h, const int mul_w, const int step_h, const int step_w,
-                                 const int off_h, const int off_w, const int epilogue, const int stream,
-                                 const int shares)
+                                 global const float *restrict bias, const int N, const int H, const int W, const int C,
+                                 const int P, const int Q, const int K, const int R, const int S, const int mul_h,
+                                 const int mul_w, const int step_h, const int step_w, const int off_h, const int off_w,
+                                 const int epilogue, const int stream, const int shares)
 {
     const int panels = (K + KT - 1) / KT, places = R * S * C;
     global float *panel = scratch + get_global_id(0) * (ulong)(places * KT);

@@ -1,12 +1,12 @@
 /* 3x3 convolution of stride 1 by Winograd's F(4x4, 3x3), 36 multiplications for 144, or F(2x2, 3x3),
- * 16 for 36, by TILE. The sums over channels are PLANES = 36 or 16 matrix products, one for each
- * place of the transformed patches.
- *   U[PLANES][panel][C][KT]   transformed filters, KT = NV*VEC columns a panel
- *   V[PLANES][rows][C']       transformed patches; a row is one sample at one tile of out, C' is C
- *                             in whole vectors
- *   M[PLANES][rows][KT]       their products, one panel at a time
+ * 16 for 36, by TILE; of stride 2 and its data gradient (MUL, DIV) 81 for 144 or 25 for 36. The sums over
+ * channels are PLANES matrix products, one for each place of the transformed patches.
+ *   U[FILTER_PLANES][panel][C][KT]  transformed filters, KT = NV*VEC columns a panel
+ *   V[PLANES][rows][C']             transformed patches; a row is one sample at one tile of out, C' is C
+ *                                   in whole vectors
+ *   M[PLANES][rows][KT]             their products, one panel at a time
  *
- *    6x6 of in --B'dB--> V --36 x (rows x C)(C x KT)--> M --A'MA--> 4x4 of out
+ *    6x6 of in --B'dB--> V --36 x (rows x C)(C x KT)--> M --A'MA--> 4x4 of out   (stride 1, TILE 4)
  *
  * Two orders, for two shapes. conv2d_product__winograd: U of all filters first; then a work-item
  * (work-groups of 1) takes (tile, block of RB samples) after another, with V and M in a stretch of
@@ -162,7 +162,8 @@ static inline void transform_output(global const float *M, const long plane, glo
     for (int i = 0; i < p_end; i++)
         for (int j = 0; j < q_end; j++)
             for (int v = 0; v < NV && v * VEC < left; v++)
-                vec_put(with_epilogue(y[OUT_SIDE * i + j][v], bias + v * VEC, left - v * VEC, epilogue), to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
+                vec_put(with_epilogue(y[OUT_SIDE * i + j][v], bias + v * VEC, left - v * VEC, epilogue),
+                        to + ((long)i * Q + j) * pixel + v * VEC, left - v * VEC, stream);
 }
 
 /* U of `channels` channels of one panel a work-item: dimension 0 over c, 1 over panels of all groups. */
@@ -199,13 +200,13 @@ static inline void block_at(global const float **src, long *mask, global const f
 
 SINGLE_ITEM_GROUPS
 kernel void conv2d_product__winograd(global const float *restrict in, global float *work, global float *restrict out,
-                                     global const float *restrict bias, const ulong u_at, const ulong scratch_at, const int RB, const int N, const int H,
-                                     const int W, const int C, const int P, const int Q, const int K, const int groups,
-                                     const int off_h, const int off_w, const int epilogue, const int stream,
-                                     const int shares)
+                                     global const float *restrict bias, const ulong u_at, const ulong scratch_at,
+                                     const int RB, const int N, const int H, const int W, const int C, const int P,
+                                     const int Q, const int K, const int groups, const int off_h, const int off_w,
+                                     const int epilogue, const int stream, const int shares)
 {
-    const int tiles_q = (Q + OUT_SIDE - 1) / OUT_SIDE, tiles = (P + OUT_SIDE - 1) / OUT_SIDE * tiles_q, blocks = (N + RB - 1) / RB;
-    const int panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
+    const int tiles_q = (Q + OUT_SIDE - 1) / OUT_SIDE, tiles = (P + OUT_SIDE - 1) / OUT_SIDE * tiles_q;
+    const int blocks = (N + RB - 1) / RB, panels = (K + KT - 1) / KT, V_row = (C + VEC - 1) / VEC * VEC;
     const int room = (RB + PT - 1) / PT * PT;
     const long V_plane = (long)room * V_row + PLANE_PAD, M_plane = (long)room * KT + PLANE_PAD;
     const long U_plane = (long)groups * panels * C * KT + PLANE_PAD;
@@ -228,7 +229,8 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
                      off_w);
         for (int panel = 0; panel < panels; panel++) {
             for (int x = 0; x < PLANES; x++) {
-                for (int r = 0; panel == 0 && x < IN_SIDE * IN_SIDE && mask[x] && r < rows; r++) /* the next block's pixels */
+                const int asks = panel == 0 && x < IN_SIDE * IN_SIDE && mask[x]; /* for the next block's pixels */
+                for (int r = 0; asks && r < rows; r++)
                     for (int c = 0; c < C; c += 16)
                         PREFETCH(src[x] + r * in_row + c);
                 global const float *u = work + u_at + ((long)at.g * panels + panel) * C * KT;

@@ -1,18 +1,17 @@
-/* The filter gradient of a 3x3 convolution of stride 1, by the derivative of Winograd's
- * F(4x4, 3x3), 36 multiplications for 144, or F(2x2, 3x3), 16 for 36, by TILE; summed over all tiles
- * and samples.
- *   V[PLANES][rows][C']  transformed patches of x; a row is one sample at one tile of dy
- *   Y[PLANES][rows][K']  transformed tiles of dy
- *   D[PLANES][C'][K']    their products summed over rows
+/* The filter gradient of a 3x3 convolution of stride 1 or 2, by the derivative of the forward product's
+ * transforms (cl/conv2d_winograd.cl); summed over all tiles and samples.
+ *   V[PLANES][rows][C']         transformed patches of x; a row is one sample at one tile of dy
+ *   Y[PLANES][rows][K']         transformed tiles of dy
+ *   D[FILTER_PLANES][C'][K']    their products summed over rows
  *
  *   6x6 of x --B'dB--> V \
- *                         36 x (C x rows)(rows x K) --> D --G'DG--> 3x3 of dw
+ *                         36 x (C x rows)(rows x K) --> D --G'DG--> 3x3 of dw   (stride 1, TILE 4)
  *   4x4 of dy -A dy A'-> Y /
  *
  * A work-item (work-groups of 1) takes (split of the rows, group, block of CB channels, block of KB
  * filters) after another, and goes through the split's rows TB at a time, with V, Y and D in a
  * stretch of scratch of its own that should stay in its core's cache: a patch is transformed anew
- * for each block, which costs less than keeping it. The register tile is MC channels by NV
+ * for each block, which costs less than keeping it. While it multiplies it asks for the next rows' pixels. The register tile is MC channels by NV
  * vectors of filters. partial is [split][3][3][C][K*groups]; rows are summed in order. */
 
 #include "common/winograd.clh"
@@ -159,7 +158,8 @@ kernel void conv2d_filter__winograd(global const float *restrict x, global const
     const int tiles_q = (Q + TILE - 1) / TILE, blocks_c = (C + CB - 1) / CB, blocks_k = (K + KB - 1) / KB;
     const long rows = (long)((P + TILE - 1) / TILE * tiles_q) * N, V_plane = (long)TB * CB + PLANE_PAD;
     const long Y_plane = (long)TB * KB + PLANE_PAD, D_plane = (long)CB * KB + PLANE_PAD;
-    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)(ZEROS + PLANES * (V_plane + Y_plane) + FILTER_PLANES * D_plane);
+    const long scratch = ZEROS + PLANES * (V_plane + Y_plane) + FILTER_PLANES * D_plane;
+    global float *zeros = work + scratch_at + get_global_id(0) * (ulong)scratch;
     global float *V = zeros + ZEROS, *Y = V + PLANES * V_plane, *D = Y + PLANES * Y_plane;
     const long x_row = (long)C * groups, dy_row = (long)K * groups;
     long unit, unit_end;

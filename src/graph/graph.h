@@ -68,8 +68,8 @@ enum rote_status graph_backward(struct graph *g, const int *seed, const int *see
  * their operators give again (op_def.again) from what is kept anyway, are computed a second time
  * right before their first reader there, instead of being kept. Changes no bit of any result. */
 enum rote_status graph_recompute(struct graph *g, int n_forward);
-/* Of the first n_forward nodes, after graph_recompute: a bias and its relu become part of the product before (op_def.with_bias),
- * if nothing else reads that. Changes no bit of any result. */
+/* Of the first n_forward nodes, after graph_recompute: a bias and its relu become part of the product before
+ * (op_def.with_bias), if nothing else reads that. Changes no bit of any result. */
 enum rote_status graph_join_bias(struct graph *g, int *n_forward);
 /* Moves the last node to place `at`; what it reads must be there by then. */
 void graph_move_last(struct graph *g, int at);

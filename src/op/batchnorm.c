@@ -204,8 +204,8 @@ static enum rote_status enqueue_bwd(struct op_inst *inst)
     TRY(rt_run(inst->kernel[0], 2, g.sums, NULL, "mmmmmmmmmliiiii", x, y, gamma, beta, mean, rstd, dy, inst->workspace,
                dr, g.rows, g.channels, g.span, g.parts, g.mode, g.stream));
     TRY(rt_run(inst->kernel[1], 1, &g.merge, &group, "mmmii", inst->workspace, out[1], out[2], g.channels, g.parts));
-    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmliiiii", x, gamma, beta, mean, rstd, dr, out[1], out[2], out[0],
-               g.rows, g.channels, g.span, g.block, g.mode == ADD_RELU ? PLAIN : g.mode, g.stream));
+    TRY(rt_run(inst->kernel[2], 2, g.apply, NULL, "mmmmmmmmmliiiii", x, gamma, beta, mean, rstd, dr, out[1], out[2],
+               out[0], g.rows, g.channels, g.span, g.block, g.mode == ADD_RELU ? PLAIN : g.mode, g.stream));
 out:
     return st;
 }

@@ -222,7 +222,7 @@ static double flops_filter(const struct call *c)
     return flops(&g);
 }
 
-/* x, w and the y that follows, their last dimension apart, and attributes: each line serves all passes. The last are there for the
+/* x, w and the y that follows, their last dimension apart, and attributes: each line serves all passes. The last are for the
  * self-test: Winograd's programs with many rows, and panel by panel; and rows of whole vectors in groups, which may be
  * stored past the caches. */
 #define CASES(X)                                                                                    \
@@ -307,8 +307,8 @@ const struct op_def op_conv2d_bias_fwd = {
     .text = "y[p,q,n,k] = conv2d_fwd's + b[k], with relu=1 the greater of that and 0",
     .infer = infer_bias,
     .ref = ref_conv2d_bias_fwd,
-    .variants = (const struct op_variant *const[]){&winograd_bias, &thin_bias, &depthwise_bias, &direct_bias, &tile_bias,
-                                                    &clblast_bias, NULL},
+    .variants = (const struct op_variant *const[]){&winograd_bias, &thin_bias, &depthwise_bias, &direct_bias,
+                                                    &tile_bias, &clblast_bias, NULL},
     .length = length_bias,
     .tolerance = 4,
     .flops = flops_fwd,

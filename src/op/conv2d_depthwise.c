@@ -73,9 +73,9 @@ enum rote_status conv2d_product_depthwise(struct op_inst *inst, const struct con
     struct layout l = layout_of(inst, g, false);
     size_t one = 1;
     return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->out[0], conv2d_bias(inst, g), (int)l.block, (int)g->N, (int)g->H, (int)g->W, (int)g->groups, (int)g->P, (int)g->Q,
-                  (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h,
-                  (int)g->off_w, (int)g->div_h, (int)g->div_w, conv2d_epilogue(g),
+                  inst->out[0], conv2d_bias(inst, g), (int)l.block, (int)g->N, (int)g->H, (int)g->W, (int)g->groups,
+                  (int)g->P, (int)g->Q, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
+                  (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w, conv2d_epilogue(g),
                   op_streams(inst, 4 * g->P * g->Q * g->N * g->groups, g->groups, 16), (int)l.span, (int)l.items);
 }
 

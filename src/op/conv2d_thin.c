@@ -76,9 +76,10 @@ enum rote_status conv2d_product_thin(struct op_inst *inst, const struct conv2d_g
     struct conv2d_tile t = tile_of(inst, g, false);
     size_t items = product_items(inst, g, &t), one = 1;
     return rt_run(inst->kernel[0], 1, &items, &one, "mmmmmiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->in[p.filter],
-                  inst->workspace, inst->out[0], conv2d_bias(inst, g), (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P, (int)g->Q,
-                  (int)g->K, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h, (int)g->step_w,
-                  (int)g->off_h, (int)g->off_w, conv2d_epilogue(g), conv2d_streams(inst, g), (int)items);
+                  inst->workspace, inst->out[0], conv2d_bias(inst, g), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
+                  (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->mul_h, (int)g->mul_w, (int)g->step_h,
+                  (int)g->step_w, (int)g->off_h, (int)g->off_w, conv2d_epilogue(g), conv2d_streams(inst, g),
+                  (int)items);
 }
 
 struct filter_plan {

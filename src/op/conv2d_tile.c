@@ -240,10 +240,10 @@ enum rote_status conv2d_product_tile(struct op_inst *inst, const struct conv2d_g
     TRY(rt_run(inst->kernel[1], 1, &pack, &pack_local, "mmiiiiil", inst->in[p.filter], inst->workspace,
                (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, panels_at));
     TRY(rt_run(inst->kernel[0], 1, &items, &local, "mmmmliiiiiiiiiiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
-               inst->out[0], conv2d_bias(inst, g), panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W, (int)g->C,
-               (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h, (int)g->mul_w,
-               (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h, (int)g->div_w,
-               conv2d_epilogue(g), conv2d_streams(inst, g), (int)(items / local)));
+               inst->out[0], conv2d_bias(inst, g), panels_at, row_block(inst, g, l), (int)g->N, (int)g->H, (int)g->W,
+               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->R, (int)g->S, (int)g->groups, (int)g->mul_h,
+               (int)g->mul_w, (int)g->step_h, (int)g->step_w, (int)g->off_h, (int)g->off_w, (int)g->div_h,
+               (int)g->div_w, conv2d_epilogue(g), conv2d_streams(inst, g), (int)(items / local)));
 out:
     return st;
 }

@@ -161,9 +161,9 @@ static enum rote_status by_panel(struct op_inst *inst, const struct conv2d_geome
                zeros_at, (uint64_t)l->v_rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)l->w.tiles,
                (int)l->w.tiles_q, off_h, off_w, (int)l->items));
     TRY(rt_run(inst->kernel[0], 1, &l->items, &one, "mmmmllliiiiiiiiiii", inst->in[p.filter], inst->workspace,
-               inst->out[0], conv2d_bias(inst, g), (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows, PANEL_CHANNELS, (int)g->N,
-               (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed, conv2d_epilogue(g), conv2d_streams(inst, g),
-               (int)l->items));
+               inst->out[0], conv2d_bias(inst, g), (uint64_t)0, scratch_at, (uint64_t)l->v_rows, (int)l->rows,
+               PANEL_CHANNELS, (int)g->N, (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->transposed,
+               conv2d_epilogue(g), conv2d_streams(inst, g), (int)l->items));
 out:
     return st;
 }
@@ -180,10 +180,10 @@ enum rote_status conv2d_product_winograd(struct op_inst *inst, const struct conv
     size_t one = 1, group[2] = {1, 1};
     TRY(rt_run(inst->kernel[1], 2, filters, group, "mmliiiii", inst->in[p.filter], inst->workspace, (uint64_t)0,
                (int)g->C, (int)g->K, (int)g->groups, (int)g->transposed, (int)channels));
-    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmlliiiiiiiiiiiiii", inst->in[p.in], inst->workspace, inst->out[0],
-               conv2d_bias(inst, g), (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H, (int)g->W, (int)g->C, (int)g->P,
-               (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w, conv2d_epilogue(g), conv2d_streams(inst, g),
-               (int)l.items));
+    TRY(rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmlliiiiiiiiiiiiii", inst->in[p.in], inst->workspace,
+               inst->out[0], conv2d_bias(inst, g), (uint64_t)0, (uint64_t)l.first, (int)l.rows, (int)g->N, (int)g->H,
+               (int)g->W, (int)g->C, (int)g->P, (int)g->Q, (int)g->K, (int)g->groups, off_h, off_w, conv2d_epilogue(g),
+               conv2d_streams(inst, g), (int)l.items));
 out:
     return st;
 }

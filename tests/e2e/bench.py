@@ -51,10 +51,10 @@ def ops(folder):
     check(sum(found.values()) == result["nodes"] == len(nodes), "number of nodes")
     known = {(r["operator"], r["words"]): r for r in result["operators"]}
     check(len(known) == len(result["operators"]), "a shape is listed twice")
-    conv = known["conv2d_fwd", "x=8x8x16x1 w=3x3x1x32 pad_h=1 pad_w=1"]
+    conv = known["conv2d_bias_fwd", "x=8x8x16x1 w=3x3x1x32 b=32 pad_h=1 pad_w=1 relu=1"]
     check(conv["flops"] == 2 * 8 * 8 * 16 * 32 * 9, conv)
-    check(conv["bytes"] == 4 * (8 * 8 * 16 * 33 + 9 * 32), conv)
-    linear = next(r for r in result["operators"] if r["operator"] == "linear_fwd")
+    check(conv["bytes"] == 4 * (8 * 8 * 16 * 33 + 9 * 32 + 32), conv)
+    linear = next(r for r in result["operators"] if r["operator"] == "linear_bias_fwd")
     check({"tile", "clblast"} <= {v["variant"] for v in linear["variants"]}, linear)
     svg = page.read_text()
     points = sum(len(r["variants"]) for r in result["operators"])
@@ -64,8 +64,8 @@ def ops(folder):
 
 
 def chosen(folder):
-    result, _ = bench(folder, "ops", "--variants", "chosen", "--only", "^conv2d_fwd$")
-    check({r["operator"] for r in result["operators"]} == {"conv2d_fwd"}, result["operators"])
+    result, _ = bench(folder, "ops", "--variants", "chosen", "--only", "^conv2d_bias_fwd$")
+    check({r["operator"] for r in result["operators"]} == {"conv2d_bias_fwd"}, result["operators"])
     check(all(len(r["variants"]) == 1 for r in result["operators"]), result["operators"])
     check(result["nodes"] > len(result["operators"]), "the step's nodes are all counted")
 

@@ -44,8 +44,8 @@ BROKEN = [
         ("batchnorm.cl", "r + 1 < stop", "batchnorm_relu_fwd/plain", "x=3x5x7x31"),
         ("bias.cl", "C - c) - v", "bias_fwd/plain", "x=3x5x7x31"),
         ("conv2d_depthwise.cl", "n + 1 < n_end", "conv2d_fwd/depthwise", "x=7x6x9x20"),
-        ("conv2d_direct.cl", "t + 1 < T", "linear_fwd/direct", "x=3x2x5x7"),
-        ("conv2d_thin.cl", "w0 - s * step_w", "conv2d_fwd/thin", "x=5x7x2x3"),
+        ("conv2d_direct.cl", "t + 1 < T", "linear_bias_fwd/direct", "x=3x2x5x7"),
+        ("conv2d_thin.cl", "w0 - s * step_w", "conv2d_bias_fwd/thin", "x=5x7x2x3"),
         ("conv2d_winograd.cl", "c + 1 < C", "conv2d_fwd/winograd", "x=7x5x1x31"),
         ("conv2d_winograd_filter.cl", "(row - first) - 1", "conv2d_bwd_filter/winograd", "x=6x7x5x34"),
         ("dropout.cl", "< p ?", "dropout_fwd/plain", "x=2x2x2x32"),
@@ -76,9 +76,10 @@ BROKEN = [
         ("common/span.clh", "i += 2 * VEC", "relu_bwd/plain", "y=1x2x3x5"),
     ]),
     ("headers of tiles and random numbers", MIDDLE, [
-        ("common/tile.clh", "i + 1 < ROWS", "conv2d_fwd/tile", "x=5x7x2x3"),
+        ("common/tile.clh", "i + 1 < ROWS", "conv2d_bias_fwd/tile", "x=5x7x2x3"),
         ("common/philox.clh", "k0 -= PHILOX", "dropout_fwd/plain", "x=2x2x2x32"),
     ]),
+    ("epilogues", MIDDLE, [("common/epilogue.clh", "v - vec_load", "conv2d_bias_fwd/tile", "x=5x7x2x3")]),
     ("shares", SMALL, [("common/share.clh", "/ items - 1", "matmul/direct", "a=2x3")]),
     ("vectors", SMALL, [("common/vec.clh", "j + 1 < left", "bias_fwd/plain", "x=3x5x7x31")]),
 ]

@@ -53,7 +53,7 @@ def broken_variant(folder):
     saved, error, verdicts = losses(folder, "saved", ROTE_KERNELS=kernels)
     check(error.count(WARNING) >= 1, f"no warning: {error}")
     check(close(saved, good), f"losses with the next variant: {saved}, without a fault {good}")
-    check(any(" wrong conv2d_fwd/" in v for v in verdicts), f"verdicts: {verdicts}")
+    check(any(" wrong conv2d_bias_fwd/" in v for v in verdicts), f"verdicts: {verdicts}")
     again, error, more = losses(folder, "again", ROTE_KERNELS=kernels, cache="saved")
     check(WARNING in error and more == verdicts, "a known verdict was not used, or told of no more")
     check(again == saved, "the same choice gave other bits")

@@ -52,6 +52,7 @@ MUTANTS = [
     ("conv2d_bwd_data", "conv2d_winograd.cl", "at.tile % tiles_q * OUT_SIDE", "at.tile % tiles_q * TILE"),
     ("conv2d_bwd_filter", "common/winograd.clh", "PAIR_FILTER_TRANSPOSED(T(0), T(2), U)", "PAIR_FILTER_TRANSPOSED(T(2), T(0), U)"),
     ("conv2d_bwd_filter", "conv2d_winograd_filter.cl", "place % SIDE < FILTER_SIDE", "1"),
+    ("conv2d_bias_fwd", "common/epilogue.clh", "v + vec_load(bias, left)", "v - vec_load(bias, left)"),
     ("conv2d_bias_fwd", "common/epilogue.clh", "sum <= 0.0f", "sum <= -0.1f"),
     ("conv2d_bias_fwd", "conv2d_winograd.cl", "bias + v * VEC", "bias"),
     ("conv2d_bias_fwd", "conv2d_winograd.cl", "bias + (long)at.g * K", "bias"),
