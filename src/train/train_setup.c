@@ -215,17 +215,20 @@ out:
 }
 
 /* Plans twice where someone builds programs for us: first to learn which are missing. What goes
- * wrong then goes wrong again, and is told. */
-static void tell_builder(struct rote_run *t)
+ * wrong then goes wrong again, and is told; memory that is not there at once, before anything is built, unless
+ * micro-batches are still to be chosen. */
+static enum rote_status tell_builder(struct rote_run *t)
 {
+    enum rote_status st = ROTE_OK;
     if (!rt_has_builder(t->dev))
-        return;
+        return st;
     const struct graph *g[8] = {NULL};
     double per_step;
     int n = 0, micro = t->cfg.micro_batch;
     rt_collect(t->dev, true);
     t->cfg.micro_batch = micro ? micro : t->cfg.batch;
-    if (!train_plan(t, true)) {
+    st = train_plan(t, true);
+    if (!st) {
         while (n < (int)COUNT_OF(g) && (g[n] = train_graph(t, n, &per_step)))
             n++;
         graph_tell_builder(g, n);
@@ -234,6 +237,7 @@ static void tell_builder(struct rote_run *t)
     net_free(&t->control);
     t->cfg.micro_batch = micro;
     rt_collect(t->dev, false);
+    return st == ROTE_EDEVMEM && micro ? st : ROTE_OK;
 }
 
 static enum rote_status build(struct rote_run *t)
@@ -243,7 +247,7 @@ static enum rote_status build(struct rote_run *t)
     TRY(config_validate(&t->cfg));
     TRY(config_memory_limit(&t->cfg, &t->limit_bytes));
     TRY(prepare_data(t));
-    tell_builder(t);
+    TRY(tell_builder(t));
     TRY(train_fit(t));
 out:
     return st;
