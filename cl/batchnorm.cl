@@ -223,7 +223,7 @@ VECTOR_KERNEL void batchnorm_bwd_merge(global const float *restrict partial, glo
     dgamma[c] = product;
 }
 
-/* dy: with a residual dr, and no mode. */
+/* With a residual the host passes dr, which the relu has cut, as dy, and no mode. */
 VECTOR_KERNEL void batchnorm_bwd_apply(global const float *x, global const float *restrict gamma,
                                        global const float *beta, global const float *restrict mean,
                                        global const float *restrict rstd, global const float *dy,

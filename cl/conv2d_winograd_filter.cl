@@ -10,8 +10,8 @@
  *
  * A work-item (work-groups of 1) takes (split of the rows, group, block of CB channels, block of KB
  * filters) after another, and goes through the split's rows TB at a time, with V, Y and D in a
- * stretch of scratch of its own that should stay in its core's cache: a patch is transformed anew
- * for each block, which costs less than keeping it. While it multiplies it asks for the next rows' pixels. The register tile is MC channels by NV
+ * stretch of scratch of its own: V and Y should stay in its core's cache, and with small blocks D. A patch is
+ * transformed anew for each block, which costs less than keeping it. While it multiplies it asks for the next rows' pixels. The register tile is MC channels by NV
  * vectors of filters. partial is [split][3][3][C][K*groups]; rows are summed in order. */
 
 #include "common/winograd.clh"

@@ -6,7 +6,7 @@
 #include "graph/graph_internal.h"
 
 /* The one node that reads the node's output, if it adds a bias to it; -1. */
-static int bias_of(const struct graph *g, int node)
+static int bias_after(const struct graph *g, int node)
 {
     int y = g->node[node].out[0], reader = -1, readers = 0;
     for (int i = 0; i < g->n_nodes; i++)
@@ -44,7 +44,7 @@ enum rote_status graph_join_bias(struct graph *g, int *n_forward)
 {
     enum rote_status st = ROTE_OK;
     for (int i = 0; i < *n_forward; i++) {
-        int bias = op_def_of(&g->node[i].call)->with_bias ? bias_of(g, i) : -1;
+        int bias = op_def_of(&g->node[i].call)->with_bias ? bias_after(g, i) : -1;
         if (bias < 0)
             continue;
         TRY(join(g, i, bias));

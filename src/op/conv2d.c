@@ -15,7 +15,8 @@ static const struct call_attr attrs[] = {
     {"dilation_h", ATTR_INT, 1, 1, BIG, false, NULL, "rows between window taps"},
     {"dilation_w", ATTR_INT, 1, 1, BIG, false, NULL, "columns between window taps"},
     {"groups", ATTR_INT, 1, 1, BIG, false, NULL, "channels and filters in that many separate groups"},
-    {"relu", ATTR_INT, 0, 0, 1, false, NULL, "1: sums below 0 become 0"}, /* of conv2d_bias_fwd alone, as the port b */
+    /* of conv2d_bias_fwd alone, as the port b; a layer's tuning is the same with a relu and without */
+    {"relu", ATTR_INT, 0, 0, 1, true, NULL, "1: sums below 0 become 0"},
 };
 
 static const struct call_port fwd_in[] = {
@@ -222,7 +223,7 @@ static double flops_filter(const struct call *c)
     return flops(&g);
 }
 
-/* x, w and the y that follows, their last dimension apart, and attributes: each line serves all passes. The last are for the
+/* x, w and the y that follows, both without their last dimension, which is the next; attributes: a line serves all passes. The last are for the
  * self-test: Winograd's programs with many rows, and panel by panel; and rows of whole vectors in groups, which may be
  * stored past the caches. */
 #define CASES(X)                                                                                    \
@@ -278,6 +279,13 @@ static double flops_filter(const struct call *c)
     X("4x12x25x32", "3x3x32x", "2x6x25x", "40", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")            \
     X("9x17x4x32", "3x3x32x", "4x8x4x", "32", "stride_h=2 stride_w=2")                              \
     X("8x16x3x34", "3x3x34x", "6x10x3x", "33", "stride_h=2 stride_w=2 pad_h=3 pad_w=3")             \
+    X("8x8x9x64", "3x3x64x", "4x4x9x", "64", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")               \
+    X("4x4x9x64", "3x3x64x", "2x2x9x", "64", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")               \
+    X("8x8x5x16", "3x3x16x", "4x4x5x", "32", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")               \
+    X("8x8x5x32", "3x3x32x", "4x4x5x", "64", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")               \
+    X("8x8x1x32", "3x3x32x", "4x4x1x", "1024", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")             \
+    X("8x8x1x1024", "3x3x1024x", "4x4x1x", "32", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")           \
+    X("16x16x33x32", "3x3x32x", "8x8x33x", "64", "stride_h=2 stride_w=2 pad_h=1 pad_w=1")           \
     X("7x16x9x66", "3x3x33x", "4x8x9x", "72", "stride_h=2 stride_w=2 pad_h=1 pad_w=1 groups=2")
 
 #define FWD_CASE(x, w, y, k, a) "x=" x " w=" w k " " a,

@@ -50,7 +50,8 @@ CONV2D_FUNCTIONS(filter, direct)
 CONV2D_FUNCTIONS(filter, tile)
 CONV2D_FUNCTIONS(filter, clblast)
 
-/* A product's bias and `epilogue` as kernels take them (cl/common/epilogue.clh). */
+/* A product's bias, any other buffer where there is none, and `epilogue`, as kernels take them
+ * (cl/common/epilogue.clh). */
 struct rt_mem *conv2d_bias(const struct op_inst *inst, const struct conv2d_geometry *g);
 int conv2d_epilogue(const struct conv2d_geometry *g);
 

@@ -46,6 +46,7 @@ static struct conv2d_tile tile_of(const struct op_inst *inst, const struct conv2
 {
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, 1);
     int64_t accumulators = t.vec == 16 ? 24 : 12, columns = g->K;
+    /* two vectors where as many accumulators then hold fewer places that there are not */
     if (filter && t.nv == 4 && in_blocks(g, accumulators / 2) < in_blocks(g, accumulators / 4))
         columns = 2 * t.vec;
     int64_t most = accumulators / conv2d_tile_of(inst, columns, 1).nv;

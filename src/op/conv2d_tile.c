@@ -59,7 +59,8 @@ struct rt_mem *conv2d_bias(const struct op_inst *inst, const struct conv2d_geome
 
 int conv2d_epilogue(const struct conv2d_geometry *g)
 {
-    return !g->bias ? 0 : g->relu ? 2 : 1;
+    enum { NONE, BIAS, BIAS_RELU }; /* EPILOGUE_ of the kernel file */
+    return !g->bias ? NONE : g->relu ? BIAS_RELU : BIAS;
 }
 
 int conv2d_streams(const struct op_inst *inst, const struct conv2d_geometry *g)
@@ -115,7 +116,7 @@ static struct conv2d_tile register_tile(const struct op_inst *inst, const struct
 {
     struct conv2d_tile t = conv2d_tile_of(inst, g->K, CONV2D_TILE_ROWS);
     bool wastes = 20 * round_up(g->C, 8) < 19 * round_up(g->C, CONV2D_TILE_ROWS);
-    return filter && t.vec == 16 && t.nv == 4 && wastes ? conv2d_tile_of(inst, 2 * t.vec, 8) : t;
+    return filter && t.vec == 16 && t.nv == 4 && !op_tuned(inst, "vectors", 0) && wastes ? conv2d_tile_of(inst, 2 * t.vec, 8) : t;
 }
 
 static enum rote_status layout_of(const struct op_inst *inst, const struct conv2d_geometry *g, bool filter, int attempt,

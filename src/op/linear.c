@@ -8,7 +8,7 @@ static const struct call_port fwd_in[] = {
     {"w", "HWCK", CALL_F32, 0, "weights"},
     {"b", "K", CALL_F32, 0, "bias"}, /* of linear_bias_fwd alone */
 };
-static const struct call_attr bias_attrs[] = {{"relu", ATTR_INT, 0, 0, 1, false, NULL, "1: sums below 0 become 0"}};
+static const struct call_attr bias_attrs[] = {{"relu", ATTR_INT, 0, 0, 1, true, NULL, "1: sums below 0 become 0"}};
 static const struct call_port fwd_out[] = {{"y", "PQNK", CALL_F32, 0, "output, one pixel"}};
 static const struct call_port data_in[] = {
     {"dy", "PQNK", CALL_F32, 0, "gradient of y"},

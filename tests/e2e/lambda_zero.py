@@ -1,6 +1,7 @@
 """With lambda = 0 the class head and the trunk are, bit for bit, those of a run without
 random heads: resnet18, shared and per-class heads at three depths, heads of many labels at two."""
 import json
+import re
 
 from e2e import check, checkpoint, main, rote, settings, tensors
 
@@ -52,6 +53,26 @@ def probes_between_fused_layers(folder):
         check(value == apart[name], f"{name} differs with probes attached")
 
 
+def probes_on_a_tuned_device(folder):
+    """A layer's line of a tuning file holds with its relu and, where a probe keeps them apart, without."""
+    small = [*COMMON, *settings(model="cnn", data__channels=1)]
+    env = {"ROTE_CACHE": str(folder / "tuned")}
+    rote("tune", *small, "--budget", "10s", env=env)
+    path = next((folder / "tuned").glob("*.tune"))
+    line = re.compile(r"(?m)^(conv2d_bias_fwd [^|]*w=3x3x32x64 [^|]*\| )(\w+)[^|]*( \|)")
+    other = {"winograd": "winograd:tile=2", "tile": "tile:rows=4"}[line.search(path.read_text())[2]]
+    path.write_text(line.sub(lambda m: m[1] + other + m[3], path.read_text()))
+    for name, heads in (("whole", "[{name: class, kind: class}]"),
+                        ("split", "[{name: class, kind: class}, {name: p, at: conv2, n: 3}]")):
+        chosen, _ = rote("plan", *small, "--set", f"heads={heads}", env=env)
+        check(f" {other} " in chosen, f"{name}: the tuned variant {other} is not chosen: {chosen}")
+        rote("train", *small, "--set", f"heads={heads}", "--out", folder / name, "--quiet", env=env)
+    whole, _ = trunk(folder / "whole")
+    split, _ = trunk(folder / "split")
+    for name, value in whole.items():
+        check(value == split[name], f"{name} differs with a probe attached on a tuned device")
+
+
 def lambda_changes_the_trunk(folder):
     """The same comparison must be able to fail."""
     for n in (10, 3000):
@@ -62,4 +83,4 @@ def lambda_changes_the_trunk(folder):
         check(alone["stem.weight"] != pushed["stem.weight"], f"lambda = 1 did not reach the stem, n = {n}")
 
 
-main(probes_change_nothing, probes_between_fused_layers, lambda_changes_the_trunk)
+main(probes_change_nothing, probes_between_fused_layers, probes_on_a_tuned_device, lambda_changes_the_trunk)
