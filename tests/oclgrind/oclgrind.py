@@ -38,6 +38,13 @@ def main():
             assert not log, f"{name}: Oclgrind reports\n{log[:4000]}"
             assert code == 0 and "Failures: 0" in out, f"{name}: {out[-2000:]}"
             print(f"  {name}: no finding; {out.count(' cases, ')} operators and variants")
+        larger = {"conv2d_fwd": "800000", "conv2d_bwd_data": "800000", "conv2d_bwd_filter": "2400000"}
+        for operator, most in larger.items():
+            log, code, out = findings(folder, operator, ROTE_TEST_OP=operator, ROTE_TEST_VARIANT="winograd",
+                                      ROTE_TEST_SMALL=most)
+            assert not log, f"winograd of {operator}: Oclgrind reports\n{log[:4000]}"
+            assert code == 0 and "Failures: 0" in out and " 0 cases" not in out, f"{operator}: {out[-2000:]}"
+            print(f"  winograd of {operator}: no finding")
         kernels = broken(folder, "sgd.cl", "v, m);", "v, m + n);")
         log, _, _ = findings(folder, "outside", ROTE_KERNELS=kernels, ROTE_TEST_OP="sgd")
         assert "Invalid write" in log, f"a write outside of a buffer is not reported: {log[:400]}"
