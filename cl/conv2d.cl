@@ -220,15 +220,22 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
         const long first_row = first;
         const int first_column = panel * KT;
 #endif
-        UNROLL for (int i = 0; i < PT; i++) {
-            if (first_row + i < rows) {
-                global float *o = out + (first_row + i) * out_row + (long)g * K;
-                UNROLL for (int v = 0; v < NV; v++) {
-                    const int k = first_column + v * GROUP_COLUMNS * VEC;
-                    vec_put(with_epilogue(acc[i][v], bias + (long)g * K + k, K - k, epilogue), o + k, K - k, stream);
-                }
-            }
-        }
+#define STORE_SUMS(VALUE)                                                         \
+    {                                                                             \
+        UNROLL for (int i = 0; i < PT; i++) {                                     \
+            if (first_row + i < rows) {                                           \
+                global float *o = out + (first_row + i) * out_row + (long)g * K;  \
+                UNROLL for (int v = 0; v < NV; v++) {                             \
+                    const int k = first_column + v * GROUP_COLUMNS * VEC;         \
+                    vec_put(VALUE, o + k, K - k, stream);                         \
+                }                                                                 \
+            }                                                                     \
+        }                                                                         \
+    }
+        if (epilogue) /* asked once: where sums are short, stores count */
+            STORE_SUMS(with_epilogue(acc[i][v], bias + (long)g * K + k, K - k, epilogue))
+        else
+            STORE_SUMS(acc[i][v])
     }
 }
 

@@ -67,7 +67,7 @@ MUTANTS = [
     ("conv2d_bwd_filter", "conv2d_thin.cl", "n < N; n++, d += K", "n + 1 < N; n++, d += K"),
     ("conv2d_bwd_filter", "conv2d_thin.cl", "* N * C + m % C : zeros", "* N * C : zeros"),
     ("conv2d_fwd", "conv2d_winograd.cl", "vec_put(with_epilogue(y[", "vec_put((stream ? 2.0f : 1.0f) * with_epilogue(y["),
-    ("conv2d_fwd", "conv2d.cl", "vec_put(with_epilogue(acc[i][v]", "vec_put((stream ? 2.0f : 1.0f) * with_epilogue(acc[i][v]"),
+    ("conv2d_fwd", "conv2d.cl", "vec_put(VALUE, o", "vec_put((stream ? 2.0f : 1.0f) * VALUE, o"),
     ("conv2d_fwd", "conv2d_thin.cl", "vec_put(with_epilogue(acc[i][v]", "vec_put((stream ? 2.0f : 1.0f) * with_epilogue(acc[i][v]"),
     ("conv2d_fwd", "conv2d_depthwise.cl", "vec_put(with_epilogue(acc[i / VECTORS]", "vec_put((stream ? 2.0f : 1.0f) * with_epilogue(acc[i / VECTORS]"),
     ("batchnorm_relu_fwd", "batchnorm.cl", "vec_put(finish(", "vec_put((stream ? 2.0f : 1.0f) * finish("),
