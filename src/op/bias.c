@@ -1,4 +1,5 @@
 /* A value added to each channel; alone, and with the relu that follows. */
+#include "op/bias.h"
 #include "op/reduce_rows.h"
 #include "ref/ref.h"
 
@@ -49,12 +50,38 @@ static int64_t rows(const struct op_inst *inst)
     return call_elements(&inst->call.in[0]) / channels(inst);
 }
 
+enum rote_status bias_check(const struct call *c)
+{
+    if (c->in[2].dim[0] != c->out[0].dim[3])
+        return op_shape_error(c, "%lld channels of y, but b has %lld values", (long long)c->out[0].dim[3],
+                              (long long)c->in[2].dim[0]);
+    return ROTE_OK;
+}
+
+double bias_length(const struct call *c, double length)
+{
+    return length * (call_int(c, "relu") ? 2 : 1);
+}
+
+enum rote_status bias_kernel(struct op_inst *inst, const char *name, int64_t n, int index)
+{
+    char options[16];
+    op_vec_options(inst, n, options);
+    return rt_kernel_new(inst->dev, "bias", name, options, &inst->kernel[index]);
+}
+
+enum rote_status bias_run(struct op_inst *inst, int index, struct rt_mem *x, struct rt_mem *b, struct rt_mem *y,
+                          int64_t n_rows, int64_t n)
+{
+    size_t vec = (size_t)op_vec(inst, n), global[2] = {((size_t)n + vec - 1) / vec, (size_t)(n_rows + 15) / 16};
+    return rt_run(inst->kernel[index], 2, global, NULL, "mmmli", x, b, y, (uint64_t)n_rows, (int)n);
+}
+
 static enum rote_status kernel(struct op_inst *inst, int index)
 {
-    char name[64], options[16];
+    char name[64];
     snprintf(name, sizeof name, "%s__plain", inst->def->sig.name);
-    op_vec_options(inst, channels(inst), options);
-    return rt_kernel_new(inst->dev, "bias", name, options, &inst->kernel[index]);
+    return bias_kernel(inst, name, channels(inst), index);
 }
 
 static enum rote_status prepare_fwd(struct op_inst *inst)
@@ -64,10 +91,7 @@ static enum rote_status prepare_fwd(struct op_inst *inst)
 
 static enum rote_status enqueue_fwd(struct op_inst *inst)
 {
-    size_t vec = (size_t)op_vec(inst, channels(inst));
-    size_t global[2] = {((size_t)channels(inst) + vec - 1) / vec, (size_t)(rows(inst) + 15) / 16};
-    return rt_run(inst->kernel[0], 2, global, NULL, "mmmli", inst->in[0], inst->in[1], inst->out[0],
-                  (uint64_t)rows(inst), (int)channels(inst));
+    return bias_run(inst, 0, inst->in[0], inst->in[1], inst->out[0], rows(inst), channels(inst));
 }
 
 static enum rote_status prepare_bwd(struct op_inst *inst)

@@ -2,6 +2,7 @@
  * a product or a filter gradient in the sense of conv2d_geometry.h. */
 #include <math.h>
 
+#include "op/bias.h"
 #include "op/conv2d_geometry.h"
 #include "ref/ref.h"
 
@@ -75,10 +76,7 @@ static enum rote_status infer_fwd(struct call *c)
 static enum rote_status infer_bias(struct call *c)
 {
     enum rote_status st = infer_fwd(c);
-    if (!st && c->in[2].dim[0] != c->out[0].dim[3])
-        return op_shape_error(c, "%lld filters, but b has %lld values", (long long)c->out[0].dim[3],
-                              (long long)c->in[2].dim[0]);
-    return st;
+    return st ? st : bias_check(c);
 }
 
 static enum rote_status check_dy(const struct call *c, const int64_t *x, const int64_t *w, const int64_t *dy)
@@ -128,10 +126,7 @@ static struct conv2d_geometry geometry_fwd(const struct call *c)
 
 static struct conv2d_geometry geometry_bias(const struct call *c)
 {
-    struct conv2d_geometry g = geometry_fwd(c);
-    g.bias = 2;
-    g.relu = call_int(c, "relu");
-    return g;
+    return conv2d_with_bias(geometry_fwd(c), c);
 }
 
 static struct conv2d_geometry geometry_filter(const struct call *c)
@@ -182,10 +177,9 @@ static double length_fwd(const struct call *c)
     return (double)(g.R * g.S * g.C);
 }
 
-/* With relu the root mean square, in which errors are told, is 1/sqrt(2) of the sums'. */
 static double length_bias(const struct call *c)
 {
-    return length_fwd(c) * (call_int(c, "relu") ? 2 : 1);
+    return bias_length(c, length_fwd(c));
 }
 
 static double length_data(const struct call *c)
@@ -223,9 +217,9 @@ static double flops_filter(const struct call *c)
     return flops(&g);
 }
 
-/* x, w and the y that follows, both without their last dimension, which is the next; attributes: a line serves all passes. The last are for the
- * self-test: Winograd's programs with many rows, and panel by panel; and rows of whole vectors in groups, which may be
- * stored past the caches. */
+/* x; w and the y that follows, both without their last dimension, which is the next; attributes: a line serves all
+ * passes. The last are for the self-test: Winograd's programs with many rows, and panel by panel; rows of whole
+ * vectors in groups, which may be stored past the caches; stride 2. */
 #define CASES(X)                                                                                    \
     X("1x1x1x1", "1x1x1x", "1x1x1x", "1", "")                                                       \
     X("5x7x2x3", "3x3x3x", "5x7x2x", "4", "pad_h=1 pad_w=1")                                        \

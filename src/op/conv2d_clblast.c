@@ -1,7 +1,10 @@
 /* The clblast variant: im2col, a bounded number of rows at a time, then GEMM.
  * Workspace: [GEMM's own temporary][transposed filter][col]; the temporary comes first
  * because CLBlast takes a buffer, not an offset. */
+#include "op/bias.h"
 #include "op/conv2d_geometry.h"
+
+#define BIAS_KERNEL 2 /* of inst->kernel: without relu, then with */
 
 #define COL_FLOATS ((int64_t)4 << 20)
 
@@ -109,12 +112,11 @@ static enum rote_status im2col(struct op_inst *inst, const struct conv2d_geometr
 enum rote_status conv2d_product_clblast_prepare(struct op_inst *inst, const struct conv2d_geometry *g)
 {
     enum rote_status st = ROTE_OK;
-    char options[16];
     TRY(prepare(inst, g, product_gemm));
-    op_vec_options(inst, g->K * g->groups, options);
-    if (g->bias)
-        TRY(rt_kernel_new(inst->dev, "bias", g->relu ? "bias_relu_fwd__plain" : "bias_fwd__plain", options,
-                          &inst->kernel[2]));
+    if (g->bias) { /* the library's product has no epilogue; relu may change from run to run */
+        TRY(bias_kernel(inst, "bias_fwd__plain", g->K * g->groups, BIAS_KERNEL));
+        TRY(bias_kernel(inst, "bias_relu_fwd__plain", g->K * g->groups, BIAS_KERNEL + 1));
+    }
 out:
     return st;
 }
@@ -130,16 +132,6 @@ static enum rote_status transpose_filter(struct op_inst *inst, const struct conv
     size_t items = (size_t)(g->R * g->S * g->C * g->K * g->groups), local = op_group_1d(inst);
     return rt_run(inst->kernel[1], 1, &items, &local, "mmliiii", inst->in[filter], inst->workspace, p->filter_at,
                   (int)(g->R * g->S), (int)g->C, (int)g->K, (int)g->groups);
-}
-
-/* In place: the library's product has no epilogue. */
-static enum rote_status add_bias(struct op_inst *inst, const struct conv2d_geometry *g)
-{
-    uint64_t rows = (uint64_t)(g->P * g->Q * g->N), columns = (uint64_t)(g->K * g->groups);
-    uint64_t vec = (uint64_t)op_vec(inst, (int64_t)columns);
-    size_t global[2] = {(size_t)((columns + vec - 1) / vec), (size_t)((rows + 15) / 16)};
-    return rt_run(inst->kernel[2], 2, global, NULL, "mmmli", inst->out[0], conv2d_bias(inst, g), inst->out[0], rows,
-                  (int)columns);
 }
 
 enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports ports)
@@ -159,7 +151,8 @@ enum rote_status conv2d_product_clblast(struct op_inst *inst, const struct conv2
         }
     }
     if (g->bias)
-        TRY(add_bias(inst, g));
+        TRY(bias_run(inst, BIAS_KERNEL + g->relu, inst->out[0], conv2d_bias(inst, g), inst->out[0], rows,
+                     g->K * g->groups));
 out:
     return st;
 }

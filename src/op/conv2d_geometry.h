@@ -26,6 +26,14 @@ struct conv2d_geometry {
     int bias;
 };
 
+/* A product that the call's input 2, `b`, is added to, by its attribute `relu`. */
+static inline struct conv2d_geometry conv2d_with_bias(struct conv2d_geometry g, const struct call *c)
+{
+    g.bias = 2;
+    g.relu = call_int(c, "relu");
+    return g;
+}
+
 /* Products: ports of inst that hold in, filter and out. */
 struct conv2d_ports {
     int in, filter; /* of a filter gradient: x and dy */

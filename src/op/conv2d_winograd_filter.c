@@ -4,7 +4,7 @@
 
 #define BLOCK 64      /* channels and filters of a block */
 #define BLOCK_LARGE 128 /* where x and dy are read from memory for each of them */
-#define LARGE ((int64_t)16 << 20)
+#define LARGE ((int64_t)16 << 20) /* bytes of x and dy */
 #define BLOCK_ROWS 32 /* transformed at a time */
 #define CHANNELS 4    /* of the register tile */
 #define PARTIAL_BYTES ((int64_t)64 << 20)

@@ -1,5 +1,6 @@
 /* Fully connected layer: a convolution whose window is the whole image, so that
  * flattening costs nothing. y is [1][1][N][K]. */
+#include "op/bias.h"
 #include "op/conv2d_geometry.h"
 #include "ref/ref.h"
 
@@ -47,10 +48,7 @@ static enum rote_status infer_fwd(struct call *c)
 static enum rote_status infer_bias(struct call *c)
 {
     enum rote_status st = infer_fwd(c);
-    if (!st && c->in[2].dim[0] != c->out[0].dim[3])
-        return op_shape_error(c, "%lld outputs, but b has %lld values", (long long)c->out[0].dim[3],
-                              (long long)c->in[2].dim[0]);
-    return st;
+    return st ? st : bias_check(c);
 }
 
 static enum rote_status infer_data(struct call *c)
@@ -83,10 +81,7 @@ static struct conv2d_geometry geometry_fwd(const struct call *c)
 
 static struct conv2d_geometry geometry_bias(const struct call *c)
 {
-    struct conv2d_geometry g = geometry_fwd(c);
-    g.bias = 2;
-    g.relu = call_int(c, "relu");
-    return g;
+    return conv2d_with_bias(geometry_fwd(c), c);
 }
 
 static struct conv2d_geometry geometry_data(const struct call *c)
@@ -125,10 +120,9 @@ static double length_fwd(const struct call *c)
     return (double)(c->in[0].dim[0] * c->in[0].dim[1] * c->in[0].dim[3]);
 }
 
-/* With relu the root mean square, in which errors are told, is 1/sqrt(2) of the sums'. */
 static double length_bias(const struct call *c)
 {
-    return length_fwd(c) * (call_int(c, "relu") ? 2 : 1);
+    return bias_length(c, length_fwd(c));
 }
 
 static double length_data(const struct call *c)

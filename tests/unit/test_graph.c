@@ -265,6 +265,29 @@ START_TEST(inputs_are_what_was_written)
 }
 END_TEST
 
+/* src/graph/join.c copies ports and attributes as they come. */
+START_TEST(biased_operators_begin_as_their_products)
+{
+    size_t count, found = 0;
+    const struct op_def *const *list = op_list(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (!list[i]->with_bias)
+            continue;
+        const struct call_signature *a = &list[i]->sig, *b = &op_find(list[i]->with_bias)->sig;
+        found++;
+        ck_assert_int_eq(b->n_in, a->n_in + 1);
+        ck_assert_str_eq(b->in[a->n_in].name, "b");
+        ck_assert_int_eq(b->n_attr, a->n_attr + 1);
+        ck_assert_str_eq(b->attr[a->n_attr].name, "relu");
+        for (int k = 0; k < a->n_in; k++)
+            ck_assert_str_eq(b->in[k].name, a->in[k].name);
+        for (int k = 0; k < a->n_attr; k++)
+            ck_assert_str_eq(b->attr[k].name, a->attr[k].name);
+    }
+    ck_assert_uint_eq(found, 2);
+}
+END_TEST
+
 /* Per-head values of one group's buffer come back as they went in. */
 START_TEST(values_keep_their_order)
 {
@@ -306,6 +329,7 @@ int main(void)
     tcase_add_test(t, memory_is_never_shared);
     tcase_add_test(t, inputs_are_what_was_written);
     tcase_add_test(t, values_keep_their_order);
+    tcase_add_test(t, biased_operators_begin_as_their_products);
     int failed = unit_run("graph", t, 0);
     rt_close(dev);
     return failed ? 1 : 0;
