@@ -6,6 +6,7 @@
  * A work-item (work-groups of 1) takes NB samples of `span` pixels of a row of the output after another: PIXELS
  * neighbours whose windows lie within the row together, SAMPLES samples at a time, so that what their windows
  * share is read while it is near; others one by one, ROWS samples at a time.
+ * Windows of 3 by 3 that are one pixel apart: NB samples of a tile of TILE_P rows by TILE_Q columns after another.
  * Filter gradient: a work-item takes a share of the pixels, NB samples at a time, in runs of neighbours whose windows
  * lie within the row; for two vectors of channels at a time TB taps, whose sums stay in its scratch.
  * float32, by fma; taps outside the image are left out. Limit: R*S <= TAPS. */
@@ -30,6 +31,13 @@
 #define TB 3 /* taps at a time */
 #endif
 #define TAPS 128
+#define WINDOW 3
+#ifndef TILE_P
+#define TILE_P 2
+#endif
+#ifndef TILE_Q
+#define TILE_Q 4
+#endif
 
 /* The taps of output pixel (p, q) that see the image, and where. */
 #define VALID_TAPS(in, p, q, mul_h, mul_w, step_h, step_w, off_h, off_w, div_h, div_w)                             \
@@ -113,6 +121,72 @@ kernel void conv2d_product__depthwise(global const float *restrict in, global co
                     DEPTHWISE_CHANNELS(1, ROWS)
                 for (; n < n_end; n++)
                     DEPTHWISE_CHANNELS(1, 1)
+            }
+        }
+    }
+}
+
+/* One vector of channels of a sample's TILE_P by TILE_Q output pixels: each pixel of their windows is loaded once, and
+ * goes to all sums that it is part of. Whole tiles that nothing is done to are stored without further question. */
+#define WINDOW_TILE(LOAD)                                                                                         \
+    {                                                                                                             \
+        vecf acc[TILE_P][TILE_Q], wv[WINDOW][WINDOW];                                                             \
+        UNROLL for (int t = 0; t < WINDOW * WINDOW; t++)                                                          \
+            wv[t / WINDOW][t % WINDOW] = LOAD(w + (long)(flip ? WINDOW * WINDOW - 1 - t : t) * C + c);            \
+        UNROLL for (int i = 0; i < TILE_P * TILE_Q; i++)                                                          \
+            acc[i / TILE_Q][i % TILE_Q] = (vecf)(0.0f);                                                           \
+        UNROLL for (int a = 0; a < TILE_P + WINDOW - 1; a++)                                                      \
+            UNROLL for (int b = 0; b < TILE_Q + WINDOW - 1; b++)                                                  \
+                if ((uint)(top + a) < (uint)H && (uint)(left_edge + b) < (uint)W) {                               \
+                    const vecf x = LOAD(from + a * row + b * pixel + c);                                          \
+                    UNROLL for (int i = 0; i < TILE_P; i++)                                                       \
+                        UNROLL for (int j = 0; j < TILE_Q; j++)                                                   \
+                            if (a - i >= 0 && a - i < WINDOW && b - j >= 0 && b - j < WINDOW)                     \
+                                acc[i][j] = fma(x, wv[a - i][b - j], acc[i][j]);                                  \
+                }                                                                                                 \
+        if (plain && left >= VEC) {                                                                               \
+            UNROLL for (int i = 0; i < TILE_P * TILE_Q; i++)                                                      \
+                VSTREAM(acc[i / TILE_Q][i % TILE_Q], to + ((long)(i / TILE_Q) * Q + i % TILE_Q) * pixel + c);     \
+        } else {                                                                                                  \
+            UNROLL for (int i = 0; i < TILE_P * TILE_Q; i++)                                                      \
+                if (i / TILE_Q < rows && i % TILE_Q < columns)                                                    \
+                    vec_put(with_epilogue(acc[i / TILE_Q][i % TILE_Q], bias + c, left, epilogue),                 \
+                            to + ((long)(i / TILE_Q) * Q + i % TILE_Q) * pixel + c, left, stream);                \
+        }                                                                                                         \
+    }
+
+/* p + off_h, q + off_w: where the window of output pixel (p, q) begins; `flip` reads the filters from their end. */
+SINGLE_ITEM_GROUPS
+kernel void conv2d_product__depthwise_window(global const float *restrict in, global const float *restrict w,
+                                             global float *restrict out, global const float *restrict bias,
+                                             const int NB, const int N, const int H, const int W, const int C,
+                                             const int P, const int Q, const int off_h, const int off_w, const int flip,
+                                             const int epilogue, const int stream, const int span, const int shares)
+{
+    const int spans = (Q + span - 1) / span, tiles = (P + TILE_P - 1) / TILE_P;
+    const long pixel = (long)N * C, row = W * pixel;
+    /* A load whose address ends like that of a store under way waits for it: not towards lines just stored. */
+    const long ahead = ((long)(size_t)out - (long)(size_t)in) & 4095;
+    const int backwards = ahead > 0 && ahead < 2048;
+    long unit, end;
+    share_of((long)tiles * spans * ((N + NB - 1) / NB), shares, get_global_id(0), &unit, &end);
+    for (; unit < end; unit++) {
+        const int p = (int)(unit / spans % tiles) * TILE_P, n0 = (int)(unit / spans / tiles) * NB;
+        const int n_end = n0 + NB < N ? n0 + NB : N, q0 = (int)(unit % spans) * span;
+        const int q_end = q0 + span < Q ? q0 + span : Q, top = p + off_h, rows = P - p;
+        for (int q = q0; q < q_end; q += TILE_Q) {
+            const int left_edge = q + off_w, columns = q_end - q;
+            const int plain = stream && !epilogue && rows >= TILE_P && columns >= TILE_Q;
+            for (int n = n0; n < n_end; n++) {
+                global const float *from = in + ((long)top * W + left_edge) * pixel + (long)n * C;
+                global float *to = out + ((long)p * Q + q) * pixel + (long)n * C;
+                int c = backwards ? C / VEC * VEC - VEC : 0, left = VEC;
+                for (int i = 0; i < C / VEC; i++, c += backwards ? -VEC : VEC)
+                    WINDOW_TILE(WHOLE)
+                left = C % VEC;
+                c = C - left;
+                if (left > 0)
+                    WINDOW_TILE(PART)
             }
         }
     }

@@ -265,6 +265,8 @@ static double flops_filter(const struct call *c)
     X("7x8x8x16", "3x3x16x", "7x8x8x", "18", "pad_h=1 pad_w=1")                                     \
     X("6x7x9x40", "3x3x1x", "6x7x9x", "40", "pad_h=1 pad_w=1 groups=40")                            \
     X("6x7x9x32", "3x3x1x", "6x7x9x", "32", "pad_h=1 pad_w=1 groups=32")                            \
+    X("5x5x3x48", "3x3x1x", "7x5x3x", "48", "pad_h=2 pad_w=1 groups=48")                            \
+    X("7x9x5x32", "3x3x1x", "7x9x5x", "32", "pad_h=2 pad_w=1 dilation_h=2 groups=32")               \
     X("5x7x3x8", "3x3x1x", "5x7x3x", "8", "pad_h=1 pad_w=1 groups=8")                               \
     X("1x9x1x32", "1x3x1x", "1x9x1x", "32", "pad_w=1 groups=32")                                    \
     X("4x15x13x36", "3x3x1x", "4x8x13x", "36", "pad_h=1 pad_w=2 stride_w=2 dilation_w=2 groups=36") \

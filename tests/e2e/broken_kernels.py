@@ -71,7 +71,7 @@ BROKEN = [
         ("common/label.clh", "c3 ^= h0", "head_loss/rows", "z=7x24"),
     ]),
     ("headers of windows, heads and spans", MIDDLE, [
-        ("common/window.clh", "p * (mul_h + 1)", "conv2d_fwd/depthwise", "x=6x5x2x33"),
+        ("common/window.clh", "p * (mul_h + 1)", "conv2d_fwd/depthwise", "x=7x6x9x20"),
         ("common/head.clh", "one) + p", "head_loss/rows", "z=7x24"),
         ("common/span.clh", "i += 2 * VEC", "relu_bwd/plain", "y=1x2x3x5"),
     ]),
