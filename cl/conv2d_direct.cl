@@ -177,3 +177,35 @@ kernel void conv2d_filter__direct(global const float *restrict x, global const f
         }
     }
 }
+
+/* The same where few filters would leave much of a vector empty: vectors of channels, from x where it lies, for rows of
+ * filters; the sums are turned on their way to dw. scratch of each work-item: K rows of KT sums, M rows of KT channels,
+ * a copy of those past which x may end. */
+SINGLE_ITEM_GROUPS
+kernel void conv2d_filter__direct_turned(global const float *restrict x, global const float *restrict dy,
+                                         global float *restrict scratch, global float *restrict dw, const int M,
+                                         const int C, const int K, const int T, const int shares)
+{
+    const int panels = (C + KT - 1) / KT;
+    global float *sums = scratch + get_global_id(0) * ((ulong)(K + M) * KT), *copied = sums + K * KT;
+    long unit, end;
+    share_of((long)T * panels, shares, get_global_id(0), &unit, &end);
+    for (; unit < end; unit++) {
+        const int t = (int)(unit / panels), c0 = (int)(unit % panels) * KT, channels = C - c0 < KT ? C - c0 : KT;
+        const int copy = channels < KT;
+        global const float *from = x + (long)t * M * C + c0;
+        global float *to = dw + ((long)t * C + c0) * K;
+        if (copy)
+            copy_rows(copied, from, x + (long)T * M * C, C, M, KT);
+        direct_rows(dy, 1, K, copy ? copied : from, copy ? KT : C, sums, KT, K, M, 0, KT, dy, 0, from + KT, C);
+        for (int c = 0; c < channels; c += VEC)
+            for (int k = 0; k < K; k += VEC) {
+                vecf block[VEC];
+                UNROLL for (int i = 0; i < VEC; i++)
+                    block[i] = k + i < K ? VLOAD(sums + (k + i) * KT + c) : (vecf)(0.0f);
+                vec_transpose(block);
+                for (int i = 0; i < VEC && c + i < channels; i++) /* the next channels overwrite what is past K */
+                    vec_store(block[i], to + (c + i) * K + k, K < VEC && (channels - c - i) * K >= VEC ? VEC : K - k);
+            }
+    }
+}

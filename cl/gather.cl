@@ -90,35 +90,78 @@ source source_of(const augmentation g, const int h, const int W, const int cutou
 #define BYTES_AT(p) as_uchar16(vload4(0, (const uint *)(p)))
 #endif
 
-/* Bytes of `columns` pixels from the place `at` of a row on, zeros outside of it. */
-static inline void read_bytes(uchar *bytes, global const uchar *row, const int inside, const int at,
-                              const int columns, const int W)
+typedef uchar16 bytes16 __attribute__((aligned(1)));
+
+/* A line is a row's pixels of a part: TOGETHER of them come from 16 bytes, in their order or in reverse. Those of
+ * several channels have four bytes each in it, of which NARROW drops what is too many. */
+#if CHANNELS == 1
+#define TOGETHER 16
+typedef uchar pixel;
+#define WIDE(v) v
+#define WIDE_REVERSED(v) v.sfedcba9876543210
+#else
+#define TOGETHER 4
+typedef uint pixel;
+#if CHANNELS == 2
+#define WIDE(v) (uchar16)(v.s01, v.s01, v.s23, v.s23, v.s45, v.s45, v.s67, v.s67)
+#define WIDE_REVERSED(v) (uchar16)(v.s67, v.s67, v.s45, v.s45, v.s23, v.s23, v.s01, v.s01)
+#define NARROW(v) (uchar16)(v.s01, v.s45, v.s89, v.scd, v.s01234567)
+#elif CHANNELS == 3
+#define WIDE(v) (uchar16)(v.s012, v.s0, v.s345, v.s3, v.s678, v.s6, v.s9ab, v.s9)
+#define WIDE_REVERSED(v) (uchar16)(v.s9ab, v.s9, v.s678, v.s6, v.s345, v.s3, v.s012, v.s0)
+#define NARROW(v) (uchar16)(v.s012, v.s456, v.s89a, v.scde, v.s0123)
+#else
+#define WIDE(v) v
+#define WIDE_REVERSED(v) (uchar16)(v.scdef, v.s89ab, v.s4567, v.s0123)
+#define NARROW(v) v
+#endif
+#endif
+#define LINE (COLUMNS + 16)
+
+#define READ_LINE(LOOP, begin, end)                                                                           \
+    {                                                                                                         \
+        if (step > 0) {                                                                                       \
+            LOOP for (int i = begin; i < end; i += TOGETHER) {                                                \
+                const uchar16 v = *(global const bytes16 *)(row + (at + i) * CHANNELS);                       \
+                *(bytes16 *)(line + i) = WIDE(v);                                                             \
+            }                                                                                                 \
+        } else {                                                                                              \
+            LOOP for (int i = begin; i < end; i += TOGETHER) {                                                \
+                const uchar16 v = *(global const bytes16 *)(row + (at + columns - TOGETHER - i) * CHANNELS);  \
+                *(bytes16 *)(line + i) = WIDE_REVERSED(v);                                                    \
+            }                                                                                                 \
+        }                                                                                                     \
+    }
+
+/* `columns` pixels from the place `at` of a row on, zeros outside of it. `inside` says whether there is the row, which
+ * has so many bytes of images before and after it: whole vectors read and write up to 15 bytes too many. */
+static inline void read_line(pixel line[LINE], global const uchar *row, const int inside, const long before,
+                             const long after, const int at, const int step, const int columns, const int W)
 {
-    const int begin = inside ? clamp(-at, 0, columns) : 0, end = inside ? clamp(W - at, begin, columns) : 0;
-    if (end - begin < columns)
-        for (int k = 0; k < columns * CHANNELS; k++)
-            bytes[k] = 0;
-    for (int k = begin * CHANNELS; k < end * CHANNELS; k++)
-        bytes[k] = row[at * CHANNELS + k];
+    const int begin = inside ? clamp(step > 0 ? -at : at + columns - W, 0, columns) : 0;
+    const int end = inside ? clamp(step > 0 ? W - at : at + columns, begin, columns) : 0;
+    if (after >= 16 && (step > 0 || before >= 16)) {
+        if (end - begin == COLUMNS)
+            READ_LINE(UNROLL, 0, COLUMNS)
+        else
+            READ_LINE(, begin, end)
+    } else {
+        for (int i = begin; i < end; i++)
+            for (int c = 0; c < CHANNELS; c++)
+                ((uchar *)(line + i))[c] = row[(step > 0 ? at + i : at + columns - 1 - i) * CHANNELS + c];
+    }
+    for (int i = 0; i < begin; i++)
+        line[i] = 0;
+    for (int i = end; i < columns; i++)
+        line[i] = 0;
 }
 
-/* A part of the batch: bytes of samples side by side, as read by put_row(), become values of x, which
- * starts at the part's first pixel and sample; the next part's lines are asked for `ahead` floats a pixel. */
+/* A part of the batch: bytes of samples side by side become values of x, which starts at the part's first pixel and
+ * sample. Of one channel these are the samples' lines, of several they are turned, a pixel's samples in a row; where x
+ * is not stored past the caches, the next part's lines are asked for `ahead` floats a pixel. */
 #if CHANNELS == 1
 #define PART_ROWS SAMPLES
-#define PART_WIDTH (COLUMNS + VEC)
-
-static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, global const uchar *row, const int inside,
-                           const int follows, const int at, const int step, const int columns, const int W)
-{
-    uchar *line = part[j];
-    read_bytes(line, row, inside, at, columns, W);
-    for (int i = 0; step < 0 && i < columns / 2; i++) {
-        const uchar t = line[i];
-        line[i] = line[columns - 1 - i];
-        line[columns - 1 - i] = t;
-    }
-}
+#define PART_WIDTH LINE
 
 static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
                               const float *scale, const int columns, const int samples, const int N,
@@ -137,30 +180,22 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
 #else
 #define PART_ROWS COLUMNS
 #define PART_WIDTH (SAMPLES * CHANNELS + 16)
+#define LINES 4 /* samples that are turned together, four pixels at a time */
 
-/* Four bytes a pixel, of which the next sample overwrites what is not this one's. */
-#define PUT_PIXEL(from, i) vstore4(vload4(0, (from) + (i)*by), 0, part[i] + j * CHANNELS);
-#define PUT(from)                              \
-    {                                          \
-        int i = 0;                             \
-        for (; i + 8 <= columns; i += 8) {     \
-            UNROLL for (int u = 0; u < 8; u++) \
-                PUT_PIXEL(from, i + u)         \
-        }                                      \
-        for (; i < columns; i++)               \
-            PUT_PIXEL(from, i)                 \
-    }
-
-static inline void put_row(uchar part[PART_ROWS][PART_WIDTH], const int j, global const uchar *row, const int inside,
-                           const int follows, const int at, const int step, const int columns, const int W)
+/* Samples j to j + LINES - 1 of the part; what is written past the last of these, the next ones overwrite. */
+static inline void turn_lines(uchar part[PART_ROWS][PART_WIDTH], pixel lines[LINES][LINE], const int j,
+                              const int columns)
 {
-    const int first = step > 0 ? 0 : (columns - 1) * CHANNELS, by = step * CHANNELS;
-    if (follows && at >= 0 && at + columns <= W) {
-        PUT(row + at * CHANNELS + first)
-    } else {
-        uchar bytes[COLUMNS * CHANNELS + 4];
-        read_bytes(bytes, row, inside, at, columns, W);
-        PUT(bytes + first)
+    for (int i = 0; i < columns; i += 4) {
+        const uint4 a = vload4(0, lines[0] + i), b = vload4(0, lines[1] + i), c = vload4(0, lines[2] + i),
+                    d = vload4(0, lines[3] + i);
+        const uint4 ab[2] = {(uint4)(a.x, b.x, a.y, b.y), (uint4)(a.z, b.z, a.w, b.w)},
+                    cd[2] = {(uint4)(c.x, d.x, c.y, d.y), (uint4)(c.z, d.z, c.w, d.w)};
+        UNROLL for (int u = 0; u < 4; u++) {
+            const uint4 row = u % 2 ? (uint4)(ab[u / 2].hi, cd[u / 2].hi) : (uint4)(ab[u / 2].lo, cd[u / 2].lo);
+            const uchar16 v = as_uchar16(row);
+            *(bytes16 *)(part[i + u] + j * CHANNELS) = NARROW(v);
+        }
     }
 }
 
@@ -168,9 +203,18 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
                               const float *scale, const int columns, const int samples, const int N,
                               const int ahead, const int stream)
 {
+    for (int i = 0; i < columns && stream && samples == SAMPLES; i++) {
+        global float *to = x + (ulong)i * N * CHANNELS;
+        UNROLL for (int k = 0; k < SAMPLES * CHANNELS; k += VEC) {
+            const int v = k % (VEC * CHANNELS); /* mean and scale repeat after these */
+            VSTREAM(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v), VLOAD(scale + v)), to + k);
+        }
+    }
+    if (stream && samples == SAMPLES)
+        return;
     for (int i = 0; i < columns; i++) {
         global float *to = x + (ulong)i * N * CHANNELS;
-        for (int k0 = 0; k0 < samples * CHANNELS; k0 += VEC * CHANNELS) /* mean and scale repeat after these */
+        for (int k0 = 0; k0 < samples * CHANNELS; k0 += VEC * CHANNELS)
             UNROLL for (int v = 0; v < CHANNELS; v++) {
                 const int k = k0 + v * VEC;
                 vec_put(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v * VEC), VLOAD(scale + v * VEC)), to + k,
@@ -189,7 +233,7 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                                  global float *restrict weight, const int H, const int W, const int N,
                                  const int rows, const int offset, const int count, const int augment, const int epoch,
                                  const uint seed_lo, const uint seed_hi, const int crop, const int flip,
-                                 const int cutout, const int stream, const float cutout_p)
+                                 const int cutout, const int stream, const ulong bytes, const float cutout_p)
 {
     const int h0 = (int)get_global_id(1) * rows, h_end = h0 + rows < H ? h0 + rows : H;
     SAMPLE_INDICES
@@ -200,6 +244,9 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
     }
 #if SAMPLES > 1
     uchar part[PART_ROWS][PART_WIDTH] __attribute__((aligned(16))); /* BYTES_AT */
+#if CHANNELS > 1
+    pixel lines[LINES][LINE] __attribute__((aligned(16)));
+#endif
     float mean[VEC * CHANNELS], scale[VEC * CHANNELS];
     for (int k = 0; k < VEC * CHANNELS; k++) {
         mean[k] = norm[k % CHANNELS];
@@ -214,8 +261,15 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                 const source s = source_of(drawn[j], h, W, cutout);
                 const int inside = s.row >= 0 && s.row < H, at = s.first + s.step * w0;
                 global const uchar *row = images + ((ulong)index[j] * H + (inside ? s.row : 0)) * W * CHANNELS;
-                put_row(part, j, row, inside, inside && s.row + 1 < H, s.step > 0 ? at : at - columns + 1, s.step,
-                        columns, W);
+                const int from = s.step > 0 ? at : at - columns + 1;
+                const long before = row - images, after = bytes - before - W * CHANNELS;
+#if CHANNELS == 1
+                read_line(part[j], row, inside, before, after, from, s.step, columns, W);
+#else
+                read_line(lines[j % LINES], row, inside, before, after, from, s.step, columns, W);
+                if (j % LINES == LINES - 1 || j == samples - 1)
+                    turn_lines(part, lines, j - j % LINES, columns);
+#endif
                 for (int k = 0; k < W * CHANNELS; k += 64)
                     PREFETCH(row + W * CHANNELS + k);
                 cuts |= s.cut_from < s.cut_to;

@@ -11,6 +11,8 @@
 #define PANEL_FLOATS 4096 /* of it, half of a small first-level cache */
 #define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
 #define SET_BYTES (128 << 10) /* of dy that it copies */
+#define MOST_TURNED 12 /* filters: rows of a register tile, */
+#define LEAST_TURNED 16 /* and the least samples, for which turning its sums pays */
 #define LEAST_WORK 5e5 /* operations of a work-item: others are woken in vain for less */
 
 #define TUNABLES                                                                                           \
@@ -63,12 +65,23 @@ bool conv2d_filter_direct_accepts(const struct rt_facts *f, const struct conv2d_
     return conv2d_product_direct_accepts(f, g);
 }
 
+/* Vectors of a panel, at most `most`: fewer where panels then reach less far past the last column. A panel of one
+ * vector needs more loads, which cost as much as a tenth of its columns. */
+static int64_t fewest_wasted(int64_t vectors, int64_t most)
+{
+    int64_t best = most;
+    for (int64_t n = most - 1; n > 0; n--)
+        if (round_up(vectors, n) * (n == 1 ? 11 : 10) < round_up(vectors, best) * (best == 1 ? 11 : 10))
+            best = n;
+    return best;
+}
+
 struct layout {
     struct matrices m;
     struct conv2d_tile tile;
     int64_t panels, block, depth, scratch; /* scratch: floats of a work-item */
     int64_t channels, set; /* of a filter gradient: channels, and panels that they are multiplied with */
-    bool copies;
+    bool copies, turned;
     size_t items;
 };
 
@@ -78,15 +91,20 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units;
     matrices_of(g, &l.m);
     l.tile = conv2d_tile_of(inst, 1, 1);
+    int64_t vectors = (g->K + l.tile.vec - 1) / l.tile.vec, widest = l.tile.vec == 16 ? 4 : 2;
     /* With more vectors in a product one compiler runs out of registers and moves sums about, 1.1 to 1.5 times as slow;
      * three where there are no more: a panel less. */
-    int64_t columns = filter || g->K <= 3 * l.tile.vec ? g->K : 2 * l.tile.vec;
+    int64_t columns = l.tile.vec * fewest_wasted(vectors, filter ? widest : vectors <= 3 ? vectors : 2);
     l.tile = conv2d_tile_of(inst, columns, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
     if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, or two of as many where registers are few */
         l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, g->transposed && l.tile.vec < 16 ? 4 : 8);
     else
         l.tile = conv2d_tile_of(inst, columns, (int)pt);
+    l.turned = filter && g->K <= MOST_TURNED && 5 * g->K <= 4 * round_up(g->K, l.tile.vec) && l.m.M >= LEAST_TURNED &&
+               g->C >= l.tile.vec;
+    if (l.turned)
+        l.tile = conv2d_tile_of(inst, (l.tile.vec == 16 ? 2 : 1) * l.tile.vec, (int)g->K);
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
     int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
     int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer, depth = op_tuned(inst, "depth", 0);
@@ -104,9 +122,13 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.set = least(op_tuned(inst, "set", l.set > 1 ? l.set : 1), l.panels);
     int64_t sets = (l.panels + l.set - 1) / l.set, most = sets * l.m.T * g->C / (4 * cores);
     l.channels = round_up(least(CHANNEL_VECTORS * l.tile.vec, most > 1 ? most : 1), l.tile.vec);
-    l.scratch = filter ? l.m.M * (l.set * l.tile.kt + l.channels) : l.depth * l.tile.kt;
+    l.scratch = l.turned ? (l.m.M + g->K) * l.tile.kt
+                : filter ? l.m.M * (l.set * l.tile.kt + l.channels)
+                         : l.depth * l.tile.kt;
     int64_t units = filter ? sets * l.m.T * ((g->C + l.channels - 1) / l.channels)
                            : outer * ((l.m.M + l.block - 1) / l.block);
+    if (l.turned)
+        units = l.m.T * ((g->C + l.tile.kt - 1) / l.tile.kt);
     double work = 2.0 * (double)(l.m.M * l.m.T * l.m.Z) * (double)(g->C * g->K);
     units = least(units, 1 + (int64_t)(work / LEAST_WORK));
     l.items = (size_t)least(cores * op_tuned(inst, "items", filter ? 4 : 8), units);
@@ -139,13 +161,18 @@ enum rote_status conv2d_filter_direct_prepare(struct op_inst *inst, const struct
 {
     struct layout l = layout_of(inst, g, true);
     inst->workspace_bytes = 4 * (uint64_t)l.items * (uint64_t)l.scratch;
-    return rt_kernel_new(inst->dev, "conv2d_direct", "conv2d_filter__direct", l.tile.options, &inst->kernel[0]);
+    return rt_kernel_new(inst->dev, "conv2d_direct",
+                         l.turned ? "conv2d_filter__direct_turned" : "conv2d_filter__direct", l.tile.options,
+                         &inst->kernel[0]);
 }
 
 enum rote_status conv2d_filter_direct(struct op_inst *inst, const struct conv2d_geometry *g, struct conv2d_ports p)
 {
     struct layout l = layout_of(inst, g, true);
     size_t one = 1;
+    if (l.turned)
+        return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiii", inst->in[p.in], inst->in[p.filter],
+                      inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.items);
     return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiiii", inst->in[p.in], inst->in[p.filter],
                   inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.T, (int)l.channels,
                   (int)l.set, (int)l.items);

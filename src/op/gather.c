@@ -92,12 +92,13 @@ static enum rote_status enqueue_bytes(struct op_inst *inst)
     size_t rows = (size_t)rows_of(inst), global[2] = {blocks(inst), ((size_t)d[0] + rows - 1) / rows};
     uint64_t seed = (uint64_t)call_int(c, "seed");
     struct rt_mem **in = inst->in, **o = inst->out;
-    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiiuuiiiif", in[0], in[1], in[2], in[3],
+    return rt_run(inst->kernel[0], 2, global, group_of(inst), "mmmmmmmmiiiiiiiiuuiiiilf", in[0], in[1], in[2], in[3],
                   o[0], o[1], o[2], o[3], (int)d[0], (int)d[1], (int)d[2], (int)rows, (int)call_int(c, "offset"),
                   (int)call_int(c, "count"), (int)call_int(c, "augment"), (int)call_int(c, "epoch"), (uint32_t)seed,
                   (uint32_t)(seed >> 32), (int)call_int(c, "crop"), (int)call_int(c, "flip"),
                   (int)call_int(c, "cutout"),
                   d[3] > 1 && op_streams(inst, 4 * call_elements(&c->out[0]), d[2] * d[3], op_vec(inst, INT32_MAX)),
+                  (uint64_t)call_elements(&c->in[0]),
                   call_float(c, "cutout_p"));
 }
 
@@ -166,6 +167,7 @@ const struct op_def op_gather = {
                                    SHAPES("13", "1x63", "2", "13") " batch=13 count=13 augment=1 flip=1 cutout=8 "
                                                                    "cutout_p=0.5",
                                    SHAPES("9", "6x40", "3", "80") " batch=80 count=79 augment=1 flip=1 cutout=3",
+                                   SHAPES("8", "4x41", "4", "70") " batch=70 count=70 augment=1 crop=2 flip=1",
                                    SHAPES("9", "6x40", "1", "80") " batch=80 count=79 augment=1 flip=1 cutout=3",
                                    NULL},
 };
