@@ -128,6 +128,8 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
     const long in_row = (long)C * groups, out_row = (long)K * groups;
 #if ITEMS > 1
     LOCAL_SLICES
+#else
+    const int pointwise = P == H && Q == W && off_h == 0 && off_w == 0; /* only windows of 1 by 1 keep the size so */
 #endif
     long tile, end;
     share_of(row_tiles * panel_count * groups, shares, GROUP_OF(ITEMS), &tile, &end);
@@ -146,8 +148,8 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
             UNROLL for (int v = 0; v < NV; v++)
                 acc[i][v] = (vecf)(0.0f);
         }
-        const int at_pixel = (int)(first / N);
 #if ITEMS > 1
+        const int at_pixel = (int)(first / N);
         const uint n0 = (uint)(first - (long)at_pixel * N), last_row = (uint)min((long)TILE_ROWS, rows - first) - 1;
         UNROLL for (int i = 0; i < OWN_ROWS; i++) { /* past the last row: that one again */
             const uint row = n0 + min((uint)OWN(i) / (DEPTH / VEC), last_row), pixel = at_pixel + row / (uint)N;
@@ -156,14 +158,20 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
             row_p[i] = pixel / (uint)Q;
         }
 #else
-        row_n[0] = (int)(first - (long)at_pixel * N);
-        row_p[0] = at_pixel / Q;
-        row_q[0] = at_pixel - row_p[0] * Q;
-        UNROLL for (int i = 1; i < PT; i++) { /* past the last row: that one again */
-            const int next = row_n[i - 1] + (first + i < rows), wrap = next == N;
-            row_n[i] = wrap ? 0 : next;
-            row_q[i] = row_q[i - 1] + wrap == Q ? 0 : row_q[i - 1] + wrap;
-            row_p[i] = row_p[i - 1] + (row_q[i - 1] + wrap == Q);
+        if (pointwise) { /* a row is the image's row of that number */
+            UNROLL for (int i = 0; i < PT; i++)
+                a[i] = in + min(first + i, rows - 1) * in_row + (long)g * C;
+        } else {
+            const int at_pixel = (int)(first / N);
+            row_n[0] = (int)(first - (long)at_pixel * N);
+            row_p[0] = at_pixel / Q;
+            row_q[0] = at_pixel - row_p[0] * Q;
+            UNROLL for (int i = 1; i < PT; i++) { /* past the last row: that one again */
+                const int next = row_n[i - 1] + (first + i < rows), wrap = next == N;
+                row_n[i] = wrap ? 0 : next;
+                row_q[i] = row_q[i - 1] + wrap == Q ? 0 : row_q[i - 1] + wrap;
+                row_p[i] = row_p[i - 1] + (row_q[i - 1] + wrap == Q);
+            }
         }
 #endif
 #if ITEMS > 1
@@ -204,8 +212,9 @@ kernel void conv2d_product__tile(global const float *restrict in, global const f
         const int first_column = panel * KT + item_column * VEC;
 #else
         for (int tap = 0; tap < R * S; tap++) {
-            int any = 0;
-            ROWS_AT(tap / S, tap % S, any)
+            int any = pointwise;
+            if (!any)
+                ROWS_AT(tap / S, tap % S, any)
             if (!any)
                 continue;
             global const float *b = panel_w + (long)tap * C * KT;

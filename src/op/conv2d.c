@@ -235,6 +235,10 @@ static double flops_filter(const struct call *c)
     X("5x6x3x6", "3x3x3x", "5x6x3x", "10", "pad_h=1 pad_w=1 groups=2")                              \
     X("6x7x5x34", "3x3x17x", "6x7x5x", "36", "pad_h=1 pad_w=1 groups=2")                            \
     X("6x5x2x33", "3x3x1x", "6x5x2x", "33", "pad_h=1 pad_w=1 groups=33")                            \
+    X("2x5x3x4", "1x1x4x", "2x5x3x", "7", "stride_h=2 pad_h=1")                                     \
+    X("5x2x3x4", "1x1x4x", "5x2x3x", "7", "stride_w=2 pad_w=1")                                     \
+    X("4x5x3x4", "1x1x4x", "2x5x3x", "7", "stride_h=2")                                             \
+    X("4x5x3x4", "1x1x4x", "4x3x3x", "7", "stride_w=2")                                             \
     X("7x8x2x12", "3x3x4x", "4x4x2x", "27", "pad_h=1 pad_w=1 stride_h=2 stride_w=2 groups=3")       \
     X("1x31x5x9", "1x3x9x", "1x31x5x", "16", "pad_w=2 dilation_w=2")                                \
     X("1x64x2x1", "1x8x1x", "1x15x2x", "7", "stride_w=4 pad_w=0")                                   \
