@@ -149,6 +149,61 @@ kernel void conv2d_product__direct_transposed(global const float *restrict in, g
     }
 }
 
+#define DOT_STEP(at, PART_OF)                                                      \
+    {                                                                              \
+        const vecf v0 = PART_OF(VLOAD(w0 + (at))), v1 = PART_OF(VLOAD(w1 + (at))); \
+        UNROLL for (int i = 0; i < PT; i++) {                                      \
+            const vecf x = PART_OF(VLOAD(a[i] + (at)));                            \
+            acc[i][0] = fma(x, v0, acc[i][0]);                                     \
+            acc[i][1] = fma(x, v1, acc[i][1]);                                     \
+        }                                                                          \
+    }
+#define DOT_REST(v) as_vecf(as_veci(v) & rest) /* zeros for what whole vectors had */
+
+/* The same for few rows: nothing is copied; two filters at a time are multiplied by PT rows in vectors of channels, whose
+ * elements are then summed up for VEC filters together. C is at least VEC. */
+SINGLE_ITEM_GROUPS
+kernel void conv2d_product__direct_dots(global const float *restrict in, global const float *restrict w,
+                                        global float *restrict out, const int M, const int C, const int K, const int Z,
+                                        const int shares)
+{
+    const int panels = (K + VEC - 1) / VEC;
+    float bits[VEC];
+    EACH_LANE(j)
+        bits[j] = as_float(j < VEC - C % VEC ? 0 : -1);
+    const veci rest = as_veci(VLOAD(bits));
+    long unit, end;
+    share_of((long)panels * Z, shares, get_global_id(0), &unit, &end);
+    for (; unit < end; unit++) {
+        const int k0 = (int)(unit % panels) * VEC, left = K - k0;
+        const long z = unit / panels;
+        for (int m0 = 0; m0 < M; m0 += PT) {
+            vecf dots[PT][VEC];
+            for (int k = 0; k < VEC; k += 2) {
+                vecf acc[PT][2];
+                /* past K the last filter again, past M the last row: not stored */
+                global const float *w0 = w + (z * K + k0 + min(k, left - 1)) * C;
+                global const float *w1 = w + (z * K + k0 + min(k + 1, left - 1)) * C;
+                global const float *a[PT];
+                UNROLL for (int i = 0; i < PT; i++) {
+                    a[i] = in + (long)min(m0 + i, M - 1) * C;
+                    acc[i][0] = acc[i][1] = (vecf)(0.0f);
+                }
+                for (int c = 0; c + VEC <= C; c += VEC)
+                    DOT_STEP(c, )
+                if (C % VEC)
+                    DOT_STEP(C - VEC, DOT_REST)
+                UNROLL for (int i = 0; i < PT; i++) {
+                    dots[i][k] = acc[i][0];
+                    dots[i][k + 1] = acc[i][1];
+                }
+            }
+            for (int i = 0; i < PT && m0 + i < M; i++)
+                vec_store(vec_sums(dots[i]), out + (z * M + m0 + i) * K + k0, left);
+        }
+    }
+}
+
 /* scratch of each work-item: M rows of PB panels of dy, M rows of XB channels, whole vectors. A work-item takes XB
  * channels of a tap after another with PB panels. */
 SINGLE_ITEM_GROUPS

@@ -11,6 +11,7 @@
 #define PANEL_FLOATS 4096 /* of it, half of a small first-level cache */
 #define CHANNEL_VECTORS 6 /* of x that a filter gradient copies */
 #define SET_BYTES (128 << 10) /* of dy that it copies */
+#define MOST_DOTS 8 /* rows of a data gradient, for which its filters are not turned */
 #define MOST_TURNED 12 /* filters: rows of a register tile, */
 #define LEAST_TURNED 16 /* and the least samples, for which turning its sums pays */
 #define LEAST_WORK 5e5 /* operations of a work-item: others are woken in vain for less */
@@ -81,7 +82,7 @@ struct layout {
     struct conv2d_tile tile;
     int64_t panels, block, depth, scratch; /* scratch: floats of a work-item */
     int64_t channels, set; /* of a filter gradient: channels, and panels that they are multiplied with */
-    bool copies, turned;
+    bool copies, turned, dots;
     size_t items;
 };
 
@@ -105,6 +106,9 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
                g->C >= l.tile.vec;
     if (l.turned)
         l.tile = conv2d_tile_of(inst, (l.tile.vec == 16 ? 2 : 1) * l.tile.vec, (int)g->K);
+    l.dots = g->transposed && l.m.M <= MOST_DOTS && g->C >= 4 * l.tile.vec;
+    if (l.dots)
+        l.tile = conv2d_tile_of(inst, l.tile.vec, (int)least(l.m.M, l.tile.vec == 16 ? 8 : 4));
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
     int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
     int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer, depth = op_tuned(inst, "depth", 0);
@@ -122,13 +126,16 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.set = least(op_tuned(inst, "set", l.set > 1 ? l.set : 1), l.panels);
     int64_t sets = (l.panels + l.set - 1) / l.set, most = sets * l.m.T * g->C / (4 * cores);
     l.channels = round_up(least(CHANNEL_VECTORS * l.tile.vec, most > 1 ? most : 1), l.tile.vec);
-    l.scratch = l.turned ? (l.m.M + g->K) * l.tile.kt
+    l.scratch = l.dots     ? 1
+                : l.turned ? (l.m.M + g->K) * l.tile.kt
                 : filter ? l.m.M * (l.set * l.tile.kt + l.channels)
                          : l.depth * l.tile.kt;
     int64_t units = filter ? sets * l.m.T * ((g->C + l.channels - 1) / l.channels)
                            : outer * ((l.m.M + l.block - 1) / l.block);
     if (l.turned)
         units = l.m.T * ((g->C + l.tile.kt - 1) / l.tile.kt);
+    if (l.dots)
+        units = l.m.Z * ((g->K + l.tile.vec - 1) / l.tile.vec);
     double work = 2.0 * (double)(l.m.M * l.m.T * l.m.Z) * (double)(g->C * g->K);
     units = least(units, 1 + (int64_t)(work / LEAST_WORK));
     l.items = (size_t)least(cores * op_tuned(inst, "items", filter ? 4 : 8), units);
@@ -140,7 +147,9 @@ enum rote_status conv2d_product_direct_prepare(struct op_inst *inst, const struc
     struct layout l = layout_of(inst, g, false);
     inst->workspace_bytes = 4 * (uint64_t)l.items * (uint64_t)l.scratch;
     return rt_kernel_new(inst->dev, "conv2d_direct",
-                         g->transposed ? "conv2d_product__direct_transposed" : "conv2d_product__direct",
+                         l.dots          ? "conv2d_product__direct_dots"
+                         : g->transposed ? "conv2d_product__direct_transposed"
+                                         : "conv2d_product__direct",
                          l.tile.options, &inst->kernel[0]);
 }
 
@@ -148,6 +157,9 @@ enum rote_status conv2d_product_direct(struct op_inst *inst, const struct conv2d
 {
     struct layout l = layout_of(inst, g, false);
     size_t one = 1;
+    if (l.dots)
+        return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmiiiii", inst->in[p.in], inst->in[p.filter], inst->out[0],
+                      (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.Z, (int)l.items);
     if (g->transposed)
         return rt_run(inst->kernel[0], 1, &l.items, &one, "mmmmiiiiiii", inst->in[p.in], inst->in[p.filter],
                       inst->workspace, inst->out[0], (int)l.m.M, (int)g->C, (int)g->K, (int)l.m.Z, (int)l.block,
