@@ -6,10 +6,10 @@
  * filter gradient:      dw[t][c][k] = sum over m of x[t][m][c] * dy[m][k]
  *
  * t: the taps of a linear layer's window, z: its pixels, m: rows (samples). The register tile is
- * PT rows (of a filter gradient channels) by NV vectors of VEC columns; a panel is KT = NV*VEC
- * columns. A work-item (work-groups of 1) copies what many tiles read to its scratch, since rows of
+ * PT rows (of a filter gradient channels, of a turned one columns) by NV vectors of VEC columns (channels); a
+ * panel is KT = NV*VEC of them. A work-item (work-groups of 1) copies what many tiles read to its scratch, since rows of
  * a panel lie far apart. Columns past K are computed with what lies there and not stored. float32,
- * by fma in the order t, c; m. */
+ * by fma in the order t, c; m; dot products in VEC sums, which are then added in pairs. */
 
 #include "common/epilogue.clh"
 #include "common/share.clh"

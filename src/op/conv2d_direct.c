@@ -1,7 +1,7 @@
 /* The direct variant of a product and a filter gradient that is a plain product of matrices with
  * few rows: linear layers, 1x1 convolutions, matmul (cl/conv2d_direct.cl).
- * Workspace of a product: a block of a panel for each work-item; of a filter gradient: panels of dy and
- * the channels of x that they are multiplied with. */
+ * Workspace, for each work-item: of a product a block of a panel, of dot products nothing that is used; of a filter
+ * gradient panels of dy and the channels of x that they are multiplied with, of a turned one sums and a panel of x. */
 #include "op/conv2d_geometry.h"
 
 #define MOST_ROWS 256 /* above, packing the filter pays */
@@ -95,7 +95,7 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     int64_t vectors = (g->K + l.tile.vec - 1) / l.tile.vec, widest = l.tile.vec == 16 ? 4 : 2;
     /* With more vectors in a product one compiler runs out of registers and moves sums about, 1.1 to 1.5 times as slow;
      * three where there are no more: a panel less. */
-    int64_t columns = l.tile.vec * fewest_wasted(vectors, filter ? widest : vectors <= 3 ? vectors : 2);
+    int64_t columns = l.tile.vec * fewest_wasted(vectors, least(filter ? widest : vectors <= 3 ? vectors : 2, widest));
     l.tile = conv2d_tile_of(inst, columns, 1);
     int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
     if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, or two of as many where registers are few */

@@ -158,6 +158,7 @@ static double flops_filter(const struct call *c)
     X("1x31x7x3", "1x31x3x", "1x1x7x", "63")                    \
     X("1x1x64x128", "1x1x128x", "1x1x64x", "10")                \
     X("2x1x17x37", "2x1x37x", "1x1x17x", "10")                  \
+    X("1x1x18x21", "1x1x21x", "1x1x18x", "3")                   \
     X("2x3x67x13", "2x3x13x", "1x1x67x", "1")                   \
     X("1x2x5x20", "1x2x20x", "1x1x5x", "70")                    \
     X("2x2x7x80", "2x2x80x", "1x1x7x", "150")

@@ -101,7 +101,6 @@ MUTANTS = [
     ("conv2d_fwd", "conv2d_depthwise.cl", "&& rows >= TILE_P &&", "&&"),
     ("conv2d_fwd", "conv2d_depthwise.cl", "i / TILE_Q < rows &&", ""),
     ("conv2d_fwd", "conv2d_depthwise.cl", "i % TILE_Q < columns)", "1)"),
-    ("conv2d_fwd", "conv2d_depthwise.cl", "backwards ? -VEC : VEC", "VEC"),
     ("conv2d_fwd", "conv2d_depthwise.cl", "left = C % VEC;", "left = 0;"),
     ("conv2d_bias_fwd", "conv2d_depthwise.cl", "bias + c, left, epilogue)", "bias, left, epilogue)"),
     ("conv2d_bias_fwd", "conv2d_depthwise.cl", "stream && !epilogue &&", "stream &&"),

@@ -45,6 +45,14 @@ def main():
             assert not log, f"winograd of {operator}: Oclgrind reports\n{log[:4000]}"
             assert code == 0 and "Failures: 0" in out and " 0 cases" not in out, f"{operator}: {out[-2000:]}"
             print(f"  winograd of {operator}: no finding")
+        wide = {"conv2d_fwd": "depthwise", "conv2d_bwd_data": "depthwise", "linear_bwd_data": "direct",
+                "linear_bwd_filter": "direct", "gather": "plain"}  # kernels that only vectors of 16 get
+        for operator, variant in wide.items():
+            log, code, out = findings(folder, f"wide-{operator}", ROTE_TEST_OP=operator, ROTE_TEST_VARIANT=variant,
+                                      ROTE_TEST_WIDTH="16", ROTE_TEST_SMALL="100000")
+            assert not log, f"{operator} with vectors of 16: Oclgrind reports\n{log[:4000]}"
+            assert code == 0 and "Failures: 0" in out and " 0 cases" not in out, f"{operator}: {out[-2000:]}"
+            print(f"  {variant} of {operator} with vectors of 16: no finding")
         kernels = broken(folder, "sgd.cl", "v, m);", "v, m + n);")
         log, _, _ = findings(folder, "outside", ROTE_KERNELS=kernels, ROTE_TEST_OP="sgd")
         assert "Invalid write" in log, f"a write outside of a buffer is not reported: {log[:400]}"
