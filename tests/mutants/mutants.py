@@ -83,6 +83,7 @@ MUTANTS = [
     ("gather", "gather.cl", "vec_put(VALUES(", "vec_put((stream ? 2.0f : 1.0f) * VALUES("),
     ("add_fwd", "add.cl", "PUT(LOAD(a)", "PUT((stream ? 2.0f : 1.0f) * LOAD(a)"),
     ("relu_bwd", "common/span.clh", "vec_put(v,", "vec_put((stream ? 2.0f : 1.0f) * (v),"),
+    ("conv2d_fwd", "conv2d_depthwise.cl", "#define WHOLE(p) VLOAD(p)", "#define WHOLE(p) VLOAD((p) + 1)"),
     ("conv2d_fwd", "conv2d_depthwise.cl", "for (; n < n_end; n++)", "for (; n + 1 < n_end; n++)"),
     ("conv2d_fwd", "conv2d_depthwise.cl", "n = n_end - SAMPLES;", "n = n0;"),
     ("conv2d_fwd", "conv2d_depthwise.cl", "* mul_w + after < W", "* mul_w + after < W + 1"),
