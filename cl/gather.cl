@@ -1,6 +1,7 @@
 /* A batch x [H][W][N][C] from images [I][H][W][C] that stay on the device:
  *   sample n is images[order[offset + n]]; past `count` the last one again, weight 0.
  *   x = (v - mean[c]) / std[c], v the pixel, bytes scaled to 0..1; norm holds mean, then 1 / std.
+ * `bytes`: the size of images, past which no vector is read.
  * Augmentation, by draws that depend on the sample and the epoch alone: a shift by up to
  * `crop` pixels (black comes in), a mirror, and a square of `cutout` pixels set to the mean.
  * A work-item: SAMPLES samples' (dimension 0) pixels of `rows` rows of the image (dimension 1), for
@@ -203,15 +204,15 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
                               const float *scale, const int columns, const int samples, const int N,
                               const int ahead, const int stream)
 {
-    for (int i = 0; i < columns && stream && samples == SAMPLES; i++) {
-        global float *to = x + (ulong)i * N * CHANNELS;
-        UNROLL for (int k = 0; k < SAMPLES * CHANNELS; k += VEC) {
-            const int v = k % (VEC * CHANNELS); /* mean and scale repeat after these */
-            VSTREAM(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v), VLOAD(scale + v)), to + k);
-        }
-    }
-    if (stream && samples == SAMPLES)
+    if (stream && samples == SAMPLES) { /* the same without a question at each store */
+        for (int i = 0; i < columns; i++)
+            UNROLL for (int k = 0; k < SAMPLES * CHANNELS; k += VEC) {
+                const int v = k % (VEC * CHANNELS); /* mean and scale repeat after these */
+                VSTREAM(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v), VLOAD(scale + v)),
+                        x + (ulong)i * N * CHANNELS + k);
+            }
         return;
+    }
     for (int i = 0; i < columns; i++) {
         global float *to = x + (ulong)i * N * CHANNELS;
         for (int k0 = 0; k0 < samples * CHANNELS; k0 += VEC * CHANNELS)

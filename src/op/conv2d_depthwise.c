@@ -3,8 +3,8 @@
  * Workspace of a filter gradient: [partial sums of each split, if several][sums of each work-item]. */
 #include "op/conv2d_geometry.h"
 
-#define BLOCK 8       /* samples of a row of pixels at a time; in a filter gradient a part of the order of sums */
-#define MOST_BLOCK 64
+#define BLOCK 8 /* samples of a row of pixels at a time; in a filter gradient a part of the order of sums */
+#define MOST_BLOCK 64 /* of a tile of windows */
 #define WINDOW_FLOATS 8192 /* of a pixel before the next tile of windows: much less lies in few sets of a cache */
 #define MOST_TAPS 128 /* TAPS of the kernel file */
 

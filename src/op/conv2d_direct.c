@@ -1,6 +1,6 @@
 /* The direct variant of a product and a filter gradient that is a plain product of matrices with
  * few rows: linear layers, 1x1 convolutions, matmul (cl/conv2d_direct.cl).
- * Workspace, for each work-item: of a product a block of a panel, of dot products nothing that is used; of a filter
+ * Workspace, for each work-item: of a product a block of a panel, of dot products none; of a filter
  * gradient panels of dy and the channels of x that they are multiplied with, of a turned one sums and a panel of x. */
 #include "op/conv2d_geometry.h"
 
@@ -92,23 +92,24 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     int64_t cores = (int64_t)rt_facts_of(inst->dev)->compute_units;
     matrices_of(g, &l.m);
     l.tile = conv2d_tile_of(inst, 1, 1);
-    int64_t vectors = (g->K + l.tile.vec - 1) / l.tile.vec, widest = l.tile.vec == 16 ? 4 : 2;
+    int vec = (int)l.tile.vec;
+    int64_t vectors = (g->K + vec - 1) / vec, widest = vec == 16 ? 4 : 2;
     /* With more vectors in a product one compiler runs out of registers and moves sums about, 1.1 to 1.5 times as slow;
      * three where there are no more: a panel less. */
-    int64_t columns = l.tile.vec * fewest_wasted(vectors, least(filter ? widest : vectors <= 3 ? vectors : 2, widest));
+    int64_t columns = vec * fewest_wasted(vectors, least(filter || vectors <= 3 ? vectors : 2, widest));
     l.tile = conv2d_tile_of(inst, columns, 1);
-    int64_t pt = l.tile.vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
-    if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, or two of as many where registers are few */
-        l.tile = conv2d_tile_of(inst, 2 * l.tile.vec, g->transposed && l.tile.vec < 16 ? 4 : 8);
+    int64_t pt = vec == 16 ? (l.tile.nv > 2 ? 6 : 8) : (l.tile.nv > 1 ? 6 : 8);
+    l.turned = filter && g->K <= MOST_TURNED && 5 * g->K <= 4 * round_up(g->K, vec) && l.m.M >= LEAST_TURNED &&
+               g->C >= vec;
+    l.dots = g->transposed && l.m.M <= MOST_DOTS && g->C >= 4 * vec;
+    if (l.turned)
+        l.tile = conv2d_tile_of(inst, (vec == 16 ? 2 : 1) * vec, (int)g->K);
+    else if (l.dots)
+        l.tile = conv2d_tile_of(inst, vec, (int)least(l.m.M, vec == 16 ? 8 : 4));
+    else if (!filter && l.m.M > pt && l.m.M <= 8) /* one tile of all rows, or two of as many where registers are few */
+        l.tile = conv2d_tile_of(inst, 2 * vec, g->transposed && vec < 16 ? 4 : 8);
     else
         l.tile = conv2d_tile_of(inst, columns, (int)pt);
-    l.turned = filter && g->K <= MOST_TURNED && 5 * g->K <= 4 * round_up(g->K, l.tile.vec) && l.m.M >= LEAST_TURNED &&
-               g->C >= l.tile.vec;
-    if (l.turned)
-        l.tile = conv2d_tile_of(inst, (l.tile.vec == 16 ? 2 : 1) * l.tile.vec, (int)g->K);
-    l.dots = g->transposed && l.m.M <= MOST_DOTS && g->C >= 4 * l.tile.vec;
-    if (l.dots)
-        l.tile = conv2d_tile_of(inst, l.tile.vec, (int)least(l.m.M, l.tile.vec == 16 ? 8 : 4));
     l.panels = (g->K + l.tile.kt - 1) / l.tile.kt;
     int64_t outer = l.panels * (g->transposed ? l.m.Z : 1);
     int64_t blocks = outer >= 2 * cores ? 1 : (2 * cores + outer - 1) / outer, depth = op_tuned(inst, "depth", 0);
@@ -126,16 +127,20 @@ static struct layout layout_of(const struct op_inst *inst, const struct conv2d_g
     l.set = least(op_tuned(inst, "set", l.set > 1 ? l.set : 1), l.panels);
     int64_t sets = (l.panels + l.set - 1) / l.set, most = sets * l.m.T * g->C / (4 * cores);
     l.channels = round_up(least(CHANNEL_VECTORS * l.tile.vec, most > 1 ? most : 1), l.tile.vec);
-    l.scratch = l.dots     ? 1
-                : l.turned ? (l.m.M + g->K) * l.tile.kt
-                : filter ? l.m.M * (l.set * l.tile.kt + l.channels)
-                         : l.depth * l.tile.kt;
-    int64_t units = filter ? sets * l.m.T * ((g->C + l.channels - 1) / l.channels)
-                           : outer * ((l.m.M + l.block - 1) / l.block);
-    if (l.turned)
+    int64_t units;
+    if (l.turned) {
+        l.scratch = (l.m.M + g->K) * l.tile.kt;
         units = l.m.T * ((g->C + l.tile.kt - 1) / l.tile.kt);
-    if (l.dots)
-        units = l.m.Z * ((g->K + l.tile.vec - 1) / l.tile.vec);
+    } else if (l.dots) {
+        l.scratch = 0;
+        units = l.m.Z * vectors;
+    } else if (filter) {
+        l.scratch = l.m.M * (l.set * l.tile.kt + l.channels);
+        units = sets * l.m.T * ((g->C + l.channels - 1) / l.channels);
+    } else {
+        l.scratch = l.depth * l.tile.kt;
+        units = outer * ((l.m.M + l.block - 1) / l.block);
+    }
     double work = 2.0 * (double)(l.m.M * l.m.T * l.m.Z) * (double)(g->C * g->K);
     units = least(units, 1 + (int64_t)(work / LEAST_WORK));
     l.items = (size_t)least(cores * op_tuned(inst, "items", filter ? 4 : 8), units);

@@ -38,21 +38,19 @@ def main():
             assert not log, f"{name}: Oclgrind reports\n{log[:4000]}"
             assert code == 0 and "Failures: 0" in out, f"{name}: {out[-2000:]}"
             print(f"  {name}: no finding; {out.count(' cases, ')} operators and variants")
-        larger = {"conv2d_fwd": "800000", "conv2d_bwd_data": "800000", "conv2d_bwd_filter": "2400000"}
-        for operator, most in larger.items():
-            log, code, out = findings(folder, operator, ROTE_TEST_OP=operator, ROTE_TEST_VARIANT="winograd",
-                                      ROTE_TEST_SMALL=most)
-            assert not log, f"winograd of {operator}: Oclgrind reports\n{log[:4000]}"
-            assert code == 0 and "Failures: 0" in out and " 0 cases" not in out, f"{operator}: {out[-2000:]}"
-            print(f"  winograd of {operator}: no finding")
-        wide = {"conv2d_fwd": "depthwise", "conv2d_bwd_data": "depthwise", "linear_bwd_data": "direct",
-                "linear_bwd_filter": "direct", "gather": "plain"}  # kernels that only vectors of 16 get
-        for operator, variant in wide.items():
-            log, code, out = findings(folder, f"wide-{operator}", ROTE_TEST_OP=operator, ROTE_TEST_VARIANT=variant,
-                                      ROTE_TEST_WIDTH="16", ROTE_TEST_SMALL="100000")
-            assert not log, f"{operator} with vectors of 16: Oclgrind reports\n{log[:4000]}"
-            assert code == 0 and "Failures: 0" in out and " 0 cases" not in out, f"{operator}: {out[-2000:]}"
-            print(f"  {variant} of {operator} with vectors of 16: no finding")
+        # larger cases of Winograd, and kernels that only vectors of 16 get
+        more = [("conv2d_fwd", "winograd", {}, "800000"), ("conv2d_bwd_data", "winograd", {}, "800000"),
+                ("conv2d_bwd_filter", "winograd", {}, "2400000")]
+        more += [(operator, variant, {"ROTE_TEST_WIDTH": "16"}, "100000") for operator, variant in (
+            ("conv2d_fwd", "depthwise"), ("conv2d_bwd_data", "depthwise"), ("linear_bwd_data", "direct"),
+            ("linear_bwd_filter", "direct"), ("gather", "plain"))]
+        for operator, variant, env, most in more:
+            name = f"{variant} of {operator}{', vectors of 16' if env else ''}"
+            log, code, out = findings(folder, name, ROTE_TEST_OP=operator, ROTE_TEST_VARIANT=variant,
+                                      ROTE_TEST_SMALL=most, **env)
+            assert not log, f"{name}: Oclgrind reports\n{log[:4000]}"
+            assert code == 0 and "Failures: 0" in out and " 0 cases" not in out, f"{name}: {out[-2000:]}"
+            print(f"  {name}: no finding")
         kernels = broken(folder, "sgd.cl", "v, m);", "v, m + n);")
         log, _, _ = findings(folder, "outside", ROTE_KERNELS=kernels, ROTE_TEST_OP="sgd")
         assert "Invalid write" in log, f"a write outside of a buffer is not reported: {log[:400]}"
