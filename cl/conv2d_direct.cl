@@ -36,7 +36,8 @@ static inline void copy_rows(global float *to, global const float *from, global 
 
 /* out[rows <= PT][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]; rows past the
  * last are the first one again, and are not stored. Each step asks for a line of what is read next, `ahead`, rows
- * ahead_row apart. */
+ * ahead_row apart; past the end of a buffer nothing may be asked for, since the processor would search the page tables
+ * in vain for each line. */
 static inline void direct_tile(global const float *a, const long a_row, const long a_step, global const float *b,
                                const long b_row, global float *out, const long out_row, const int rows, const int depth,
                                const int add, const int left, global const float *bias, const int epilogue,
@@ -104,12 +105,15 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
             for (long unit = first; unit < end; unit++) {
                 const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB;
                 global const float *b = w + row * K + k0;
+                global const float *next = unit + 1 < end             ? w + row * K + (unit + 1) / blocks * KT
+                                           : row + 2 * depth <= all ? w + (row + depth) * K + first / blocks * KT
+                                                                    : b;
                 if (copy)
                     copy_rows(panel, b, w + all * K, K, depth, KT);
                 direct_rows(in + ((long)t * M + m0) * C + c0, C, 1, copy ? panel : b, copy ? KT : K,
                             out + (long)m0 * K + k0, K, M - m0 < MB ? M - m0 : MB, depth, row > 0, K - k0,
                             bias + k0, row + depth < all ? 0 : epilogue,
-                            unit + 1 < end ? b + KT : w + (row + depth) * K + first / blocks * KT, K);
+                            next, next == b ? 0 : K);
             }
         }
 }
@@ -223,12 +227,13 @@ kernel void conv2d_filter__direct(global const float *restrict x, global const f
         for (int p = 0; p < count && set != copied; p++)
             copy_rows(panel + (long)p * M * KT, dy + (first + p) * KT, dy + (long)M * K, K, M, KT);
         copied = set;
+        const long next = c0 + XB < C ? XB : t + 1 < T ? (long)M * C - c0 : 0;
         copy_rows(columns, from, x + (long)T * M * C, C, M, XB);
         for (int p = 0; p < count; p++) {
             const int k0 = (first + p) * KT;
             direct_rows(columns, 1, XB, panel + (long)p * M * KT, KT, dw + ((long)t * C + c0) * K + k0, K,
                         C - c0 < XB ? C - c0 : XB, M, 0, K - k0, dy, 0,
-                        from + (c0 + XB < C ? XB : (long)M * C - c0), C);
+                        next ? from + next : dy, next ? C : 0);
         }
     }
 }

@@ -19,10 +19,11 @@
         if (pixel >= 0) {                                                        \
             global const float *xr = x + (pixel * N + n0) * x_row + (long)g * C; \
             global const float *dr = dy + row * dy_row + (long)g * K + k0;       \
+            const int asks = first_pass && row + pixel_rows + AHEAD <= rows;     \
             for (long left_rows = pixel_rows; left_rows > 0; left_rows--, xr += x_row, dr += dy_row) { \
-                for (int v = 0; first_pass && v < KT; v += 16)                   \
+                for (int v = 0; asks && v < KT; v += 16)                         \
                     PREFETCH(dr + AHEAD * dy_row + v);                           \
-                for (int c = 0; first_pass && c < C; c += 16)                    \
+                for (int c = 0; asks && c < C; c += 16)                          \
                     PREFETCH(xr + AHEAD * x_row + c);                            \
                 TILE_STEP(MC, xr[channel[i]], LOAD)                              \
             }                                                                    \

@@ -111,7 +111,7 @@ kernel void conv2d_product__thin(global const float *restrict in, global const f
     for (int n = 0; n < N; n++, d += K) {                                        \
         vecf g[NV];                                                              \
         for (int v = 0; m0 == 0 && v < KT; v += 16)                              \
-            PREFETCH(d + (long)N * K + v);                                       \
+            PREFETCH(d + ahead + v);                                             \
         UNROLL for (int v = 0; v < NV; v++)                                      \
             g[v] = LOAD;                                                         \
         UNROLL for (int m = 0; m < MC; m++) {                                    \
@@ -146,6 +146,7 @@ kernel void conv2d_filter__thin(global const float *restrict x, global const flo
             VSTORE((vecf)(0.0f), sums + i * VEC);
         for (; pixel < end; pixel++) {
             const int h0 = (int)(pixel / Q) * stride_h - pad_h, w0 = (int)(pixel % Q) * stride_w - pad_w;
+            const long ahead = pixel + 1 < end ? (long)N * K : 0;
             global const float *where[PLACES + MC];
             for (int m = 0; m < rounded; m++) {
                 const int tap = m / C, h = h0 + tap / S * dilation_h, ww = w0 + tap % S * dilation_w;

@@ -85,7 +85,7 @@ static inline void transform_panel(global const float *w, global float *u, const
 
 /* m[COUNT][KT] = (add ? m : 0) + a[COUNT rows][C] * b[C][KT]; asks for AHEAD lines of `ahead` in
  * each step, what the next product reads. */
-#define AHEAD 4
+#define AHEAD (KT < 16 ? KT / 4 : 4)
 #define MULTIPLY_TILE(name, COUNT)                                                                                  \
     static inline void name(global float *m, global const float *a, const long a_row, global const float *b,        \
                             global const float *ahead, const int C, const int add)                                  \
@@ -121,13 +121,15 @@ static inline void transform_panel(global const float *w, global float *u, const
 MULTIPLY_TILE(multiply_tile, PT)
 MULTIPLY_TILE(multiply_tail, TAIL)
 
-/* The same for any number of rows. */
+/* The same for any number of rows. `ahead` is a panel too: past its end nothing may be asked for, since the processor
+ * would search the page tables in vain for each line. */
 static inline void multiply_rows(global float *m, global const float *a, const long a_row, global const float *b,
                                  global const float *ahead, const int C, const int add, const int rows)
 {
+    const long asked = (long)C / 4 * AHEAD * 16;
     int r = 0;
-    for (; r + TAIL < rows; r += PT, ahead += (long)C / 4 * AHEAD * 16)
-        multiply_tile(m + (long)r * KT, a + r * a_row, a_row, b, ahead, C, add);
+    for (long at = 0; r + TAIL < rows; r += PT, at = at + 2 * asked <= (long)C * KT ? at + asked : 0)
+        multiply_tile(m + (long)r * KT, a + r * a_row, a_row, b, ahead + at, C, add);
     if (r < rows)
         multiply_tail(m + (long)r * KT, a + r * a_row, a_row, b, ahead, C, add);
 }

@@ -128,11 +128,11 @@ VECTOR_KERNEL void globalpool_fwd__plain(global const float *restrict x, global 
     for (int v = 0; v < SUMS; v++)
         sum[v] = (vecf)(0.0f);
     for (int p = begin; p < end; p++) {
-        global const float *from = x + (ulong)p * NC + first;
+        global const float *from = x + (ulong)p * NC + first, *ahead = from + (p + AHEAD < end ? AHEAD * (ulong)NC : 0);
         if (left >= SUMS * VEC) {
             for (int v = 0; v < SUMS; v++) {
                 if (v * VEC % 16 == 0)
-                    PREFETCH(from + AHEAD * (ulong)NC + v * VEC);
+                    PREFETCH(ahead + v * VEC);
                 sum[v] += VLOAD(from + v * VEC);
             }
         } else {
