@@ -12,8 +12,10 @@
 #include "common/share.clh"
 #include "common/vec.clh"
 
-/* The same bits in vectors as one by one. */
+/* x = v * FACTOR + BLACK of a byte v. The same bits in vectors as one by one. */
 #pragma OPENCL FP_CONTRACT OFF
+#define FACTOR(c) (norm[CHANNELS + (c)] * (1.0f / 255.0f))
+#define BLACK(c) (-norm[c] * norm[CHANNELS + (c)])
 
 #ifndef SAMPLES
 #define SAMPLES 1
@@ -81,7 +83,7 @@ source source_of(const augmentation g, const int h, const int W, const int cutou
 }
 
 #if SAMPLES > 1
-#define VALUES(bytes, mean, scale) ((convert_vecf(bytes) * (1.0f / 255.0f) - (mean)) * (scale))
+#define VALUES(bytes, factor, black) fma(convert_vecf(bytes), factor, black)
 /* VEC bytes at p, a multiple of 4, by words: some compilers load vectors of bytes one by one. */
 #if VEC == 4
 #define BYTES_AT(p) as_uchar4(*(const uint *)(p))
@@ -123,34 +125,50 @@ typedef uint pixel;
     {                                                                                                         \
         if (step > 0) {                                                                                       \
             LOOP for (int i = begin; i < end; i += TOGETHER) {                                                \
-                const uchar16 v = *(global const bytes16 *)(row + (at + i) * CHANNELS);                       \
+                const uchar16 v = *(global const bytes16 *)(row + i * CHANNELS);                              \
                 *(bytes16 *)(line + i) = WIDE(v);                                                             \
             }                                                                                                 \
         } else {                                                                                              \
             LOOP for (int i = begin; i < end; i += TOGETHER) {                                                \
-                const uchar16 v = *(global const bytes16 *)(row + (at + columns - TOGETHER - i) * CHANNELS);  \
+                const uchar16 v = *(global const bytes16 *)(row + (columns - TOGETHER - i) * CHANNELS);       \
                 *(bytes16 *)(line + i) = WIDE_REVERSED(v);                                                    \
             }                                                                                                 \
         }                                                                                                     \
     }
 
-/* `columns` pixels from the place `at` of a row on, zeros outside of it. `inside` says whether there is the row, which
- * has so many bytes of images before and after it: whole vectors read and write up to 15 bytes too many. */
-static inline void read_line(pixel line[LINE], global const uchar *row, const int inside, const long before,
-                             const long after, const int at, const int step, const int columns, const int W)
+/* How a sample's lines of a part are read: pixel i is pixel i from `row` on, h0 rows before the part's first line, or in
+ * reverse columns - 1 - i; before `begin` and from `end` on it is black. Whole vectors (`vectors`) read and write up to 15 bytes
+ * too many: not of the first and the last image. */
+typedef struct {
+    global const uchar *row;
+    int dy, step, begin, end, vectors;
+} reading;
+
+static inline reading reading_of(const augmentation g, global const uchar *images, const int index, const ulong bytes,
+                                 const int H, const int W, const int w0, const int columns)
 {
-    const int begin = inside ? clamp(step > 0 ? -at : at + columns - W, 0, columns) : 0;
-    const int end = inside ? clamp(step > 0 ? W - at : at + columns, begin, columns) : 0;
-    if (after >= 16 && (step > 0 || before >= 16)) {
-        if (end - begin == COLUMNS)
-            READ_LINE(UNROLL, 0, COLUMNS)
-        else
-            READ_LINE(, begin, end)
-    } else {
+    const long size = (long)H * W * CHANNELS, before = index * size;
+    const int step = g.flip ? -1 : 1, at = g.flip ? W - w0 - columns + g.dx : w0 + g.dx;
+    const int begin = clamp(g.flip ? at + columns - W : -at, 0, columns);
+    const reading r = {images + before + at * CHANNELS, g.dy, step, begin,
+                       clamp(g.flip ? at + columns : W - at, begin, columns),
+                       before >= 16 && (long)bytes - before - size >= 16};
+    return r;
+}
+
+static inline void read_line(pixel line[LINE], global const uchar *row, const int begin, const int end, const int step,
+                             const int vectors, const int columns)
+{
+    if (vectors && end - begin == COLUMNS) {
+        READ_LINE(UNROLL, 0, COLUMNS)
+        return;
+    }
+    if (vectors)
+        READ_LINE(, begin, end)
+    else
         for (int i = begin; i < end; i++)
             for (int c = 0; c < CHANNELS; c++)
-                ((uchar *)(line + i))[c] = row[(step > 0 ? at + i : at + columns - 1 - i) * CHANNELS + c];
-    }
+                ((uchar *)(line + i))[c] = row[(step > 0 ? i : columns - 1 - i) * CHANNELS + c];
     for (int i = 0; i < begin; i++)
         line[i] = 0;
     for (int i = end; i < columns; i++)
@@ -164,15 +182,15 @@ static inline void read_line(pixel line[LINE], global const uchar *row, const in
 #define PART_ROWS SAMPLES
 #define PART_WIDTH LINE
 
-static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
-                              const float *scale, const int columns, const int samples, const int N,
+static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *factor,
+                              const float *black, const int columns, const int samples, const int N,
                               const int ahead, const int stream)
 {
     for (int j = 0; j < samples; j += VEC)
         for (int i = 0; i < columns; i += VEC) {
             vecf m[VEC];
             UNROLL for (int v = 0; v < VEC; v++)
-                m[v] = VALUES(BYTES_AT(part[j + v] + i), VLOAD(mean), VLOAD(scale));
+                m[v] = VALUES(BYTES_AT(part[j + v] + i), VLOAD(factor), VLOAD(black));
             vec_transpose(m);
             for (int v = 0; v < VEC && i + v < columns; v++)
                 vec_store(m[v], x + (ulong)(i + v) * N + j, samples - j);
@@ -200,15 +218,15 @@ static inline void turn_lines(uchar part[PART_ROWS][PART_WIDTH], pixel lines[LIN
     }
 }
 
-static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *mean,
-                              const float *scale, const int columns, const int samples, const int N,
+static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *factor,
+                              const float *black, const int columns, const int samples, const int N,
                               const int ahead, const int stream)
 {
     if (stream && samples == SAMPLES) { /* the same without a question at each store */
         for (int i = 0; i < columns; i++)
             UNROLL for (int k = 0; k < SAMPLES * CHANNELS; k += VEC) {
-                const int v = k % (VEC * CHANNELS); /* mean and scale repeat after these */
-                VSTREAM(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v), VLOAD(scale + v)),
+                const int v = k % (VEC * CHANNELS); /* the channels' repeat after these */
+                VSTREAM(VALUES(BYTES_AT(part[i] + k), VLOAD(factor + v), VLOAD(black + v)),
                         x + (ulong)i * N * CHANNELS + k);
             }
         return;
@@ -218,7 +236,7 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
         for (int k0 = 0; k0 < samples * CHANNELS; k0 += VEC * CHANNELS)
             UNROLL for (int v = 0; v < CHANNELS; v++) {
                 const int k = k0 + v * VEC;
-                vec_put(VALUES(BYTES_AT(part[i] + k), VLOAD(mean + v * VEC), VLOAD(scale + v * VEC)), to + k,
+                vec_put(VALUES(BYTES_AT(part[i] + k), VLOAD(factor + v * VEC), VLOAD(black + v * VEC)), to + k,
                         samples * CHANNELS - k, stream);
             }
         for (int k = 0; k < ahead && !stream; k += 16) /* stores to lines that are far apart wait for each */
@@ -248,34 +266,36 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
 #if CHANNELS > 1
     pixel lines[LINES][LINE] __attribute__((aligned(16)));
 #endif
-    float mean[VEC * CHANNELS], scale[VEC * CHANNELS];
+    float factor[VEC * CHANNELS], black[VEC * CHANNELS];
     for (int k = 0; k < VEC * CHANNELS; k++) {
-        mean[k] = norm[k % CHANNELS];
-        scale[k] = norm[CHANNELS + k % CHANNELS];
+        factor[k] = FACTOR(k % CHANNELS);
+        black[k] = BLACK(k % CHANNELS);
     }
-    for (int h = h0; h < h_end; h++)
-        for (int w0 = 0; w0 < W; w0 += COLUMNS) {
-            const int columns = W - w0 < COLUMNS ? W - w0 : COLUMNS;
+    int cuts = 0;
+    for (int j = 0; j < samples; j++)
+        cuts |= drawn[j].cut;
+    for (int w0 = 0; w0 < W; w0 += COLUMNS) {
+        const int columns = W - w0 < COLUMNS ? W - w0 : COLUMNS;
+        reading readings[SAMPLES];
+        for (int j = 0; j < samples; j++)
+            readings[j] = reading_of(drawn[j], images, index[j], bytes, H, W, w0, columns);
+        for (int h = h0; h < h_end; h++) {
             global float *to = x + (((ulong)h * W + w0) * N + n0) * CHANNELS;
-            int cuts = 0;
             for (int j = 0; j < samples; j++) {
-                const source s = source_of(drawn[j], h, W, cutout);
-                const int inside = s.row >= 0 && s.row < H, at = s.first + s.step * w0;
-                global const uchar *row = images + ((ulong)index[j] * H + (inside ? s.row : 0)) * W * CHANNELS;
-                const int from = s.step > 0 ? at : at - columns + 1;
-                const long before = row - images, after = bytes - before - W * CHANNELS;
+                const reading r = readings[j];
+                const int line = h + r.dy, inside = line >= 0 && line < H;
+                global const uchar *row = r.row + (long)line * W * CHANNELS;
 #if CHANNELS == 1
-                read_line(part[j], row, inside, before, after, from, s.step, columns, W);
+                read_line(part[j], row, inside ? r.begin : 0, inside ? r.end : 0, r.step, r.vectors, columns);
 #else
-                read_line(lines[j % LINES], row, inside, before, after, from, s.step, columns, W);
+                read_line(lines[j % LINES], row, inside ? r.begin : 0, inside ? r.end : 0, r.step, r.vectors, columns);
                 if (j % LINES == LINES - 1 || j == samples - 1)
                     turn_lines(part, lines, j - j % LINES, columns);
 #endif
-                for (int k = 0; k < W * CHANNELS; k += 64)
+                for (int k = 0; line + 1 < H && k < columns * CHANNELS; k += 64)
                     PREFETCH(row + W * CHANNELS + k);
-                cuts |= s.cut_from < s.cut_to;
             }
-            write_part(part, to, mean, scale, columns, samples, N,
+            write_part(part, to, factor, black, columns, samples, N,
                        h + 1 < h_end || w0 + COLUMNS < W ? samples * CHANNELS : 0, stream);
             for (int j = 0; cuts && j < samples; j++) {
                 const source s = source_of(drawn[j], h, W, cutout);
@@ -284,6 +304,7 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                         to[((ulong)i * N + j) * CHANNELS + c] = 0.0f;
             }
         }
+    }
 #else
     for (int h = h0; h < h_end; h++) {
         const source s = source_of(drawn[0], h, W, cutout);
@@ -293,8 +314,8 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
             const int column = s.first + s.step * w;
             const int inside = row_inside && column >= 0 && column < W, cut = w >= s.cut_from && w < s.cut_to;
             for (int c = 0; c < CHANNELS; c++) {
-                const float v = inside ? (float)row[column * CHANNELS + c] * (1.0f / 255.0f) : 0.0f;
-                x[(((ulong)h * W + w) * N + n0) * CHANNELS + c] = cut ? 0.0f : (v - norm[c]) * norm[CHANNELS + c];
+                const float v = inside ? (float)row[column * CHANNELS + c] : 0.0f;
+                x[(((ulong)h * W + w) * N + n0) * CHANNELS + c] = cut ? 0.0f : fma(v, FACTOR(c), BLACK(c));
             }
         }
     }

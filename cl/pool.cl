@@ -11,7 +11,9 @@
 #define SUMS 1 /* vectors that an item of globalpool_fwd adds up */
 #endif
 
-#define AHEAD 4 /* pixels: pages that lie apart are not foreseen by the hardware */
+/* What is asked for ahead: pages that lie apart, and windows' short stretches, are not foreseen by the hardware. */
+#define AHEAD 4 /* pixels */
+#define AHEAD_IN_RUN (i + 128 < NC ? 128 : 0)
 
 /* For each vector of this item's span: `i` its place in the run, `left` what remains. */
 #define SPAN_LOOP                                                                                                    \
@@ -33,7 +35,9 @@ VECTOR_KERNEL void maxpool_fwd__plain(global const float *restrict x, global flo
         veci at = (veci)(some ? h_first * W + w_first : -1);
         for (int h = h_first; h < h_end; h++)
             for (int w = w_first; w < w_end; w++) {
-                const vecf v = vec_load(x + ((ulong)h * W + w) * NC + i, left);
+                global const float *from = x + ((ulong)h * W + w) * NC + i;
+                const vecf v = vec_load(from, left);
+                PREFETCH(from + AHEAD_IN_RUN);
                 const veci take = ~(v <= best) & (best == best); /* a NaN, too, but none after it */
                 best = select(best, v, take);
                 at = select(at, (veci)(h * W + w), take);
@@ -90,8 +94,11 @@ VECTOR_KERNEL void avgpool_fwd__plain(global const float *restrict x, global flo
         for (int r = 0; r < window_h; r++)
             for (int s = 0; s < window_w; s++) {
                 const int h = h0 + r, w = w0 + s;
-                if (h >= 0 && h < H && w >= 0 && w < W)
-                    sum += vec_load(x + ((ulong)h * W + w) * NC + i, left);
+                if (h >= 0 && h < H && w >= 0 && w < W) {
+                    global const float *from = x + ((ulong)h * W + w) * NC + i;
+                    sum += vec_load(from, left);
+                    PREFETCH(from + AHEAD_IN_RUN);
+                }
             }
         vec_put(sum / (float)(window_h * window_w), y + (ulong)pixel * NC + i, left, stream);
     }
