@@ -36,8 +36,7 @@ static inline void copy_rows(global float *to, global const float *from, global 
 
 /* out[rows <= PT][KT] = (add ? out : 0) + sum over d of a[i * a_row + d * a_step] * b[d * b_row ..]; rows past the
  * last are the first one again, and are not stored. Each step asks for a line of what is read next, `ahead`, rows
- * ahead_row apart; past the end of a buffer nothing may be asked for, since the processor would search the page tables
- * in vain for each line. */
+ * ahead_row apart. */
 static inline void direct_tile(global const float *a, const long a_row, const long a_step, global const float *b,
                                const long b_row, global float *out, const long out_row, const int rows, const int depth,
                                const int add, const int left, global const float *bias, const int epilogue,

@@ -19,7 +19,8 @@
         if (pixel >= 0) {                                                        \
             global const float *xr = x + (pixel * N + n0) * x_row + (long)g * C; \
             global const float *dr = dy + row * dy_row + (long)g * K + k0;       \
-            const int asks = first_pass && row + pixel_rows + AHEAD <= rows;     \
+            const int asks = first_pass && row + pixel_rows + AHEAD <= rows &&   \
+                             pixel * N + n0 + pixel_rows + AHEAD <= (long)H * W * N; \
             for (long left_rows = pixel_rows; left_rows > 0; left_rows--, xr += x_row, dr += dy_row) { \
                 for (int v = 0; asks && v < KT; v += 16)                         \
                     PREFETCH(dr + AHEAD * dy_row + v);                           \

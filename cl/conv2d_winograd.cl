@@ -121,8 +121,7 @@ static inline void transform_panel(global const float *w, global float *u, const
 MULTIPLY_TILE(multiply_tile, PT)
 MULTIPLY_TILE(multiply_tail, TAIL)
 
-/* The same for any number of rows. `ahead` is a panel too: past its end nothing may be asked for, since the processor
- * would search the page tables in vain for each line. */
+/* The same for any number of rows. `ahead` is a panel too, past whose end nothing is asked for. */
 static inline void multiply_rows(global float *m, global const float *a, const long a_row, global const float *b,
                                  global const float *ahead, const int C, const int add, const int rows)
 {

@@ -142,6 +142,7 @@ typedef uint pixel;
 typedef struct {
     global const uchar *row;
     int dy, step, begin, end, vectors;
+    int first_byte, last_byte; /* of these pixels */
 } reading;
 
 static inline reading reading_of(const augmentation g, global const uchar *images, const int index, const ulong bytes,
@@ -150,9 +151,10 @@ static inline reading reading_of(const augmentation g, global const uchar *image
     const long size = (long)H * W * CHANNELS, before = index * size;
     const int step = g.flip ? -1 : 1, at = g.flip ? W - w0 - columns + g.dx : w0 + g.dx;
     const int begin = clamp(g.flip ? at + columns - W : -at, 0, columns);
-    const reading r = {images + before + at * CHANNELS, g.dy, step, begin,
-                       clamp(g.flip ? at + columns : W - at, begin, columns),
-                       before >= 16 && (long)bytes - before - size >= 16};
+    const int end = clamp(g.flip ? at + columns : W - at, begin, columns);
+    const reading r = {images + before + at * CHANNELS, g.dy, step, begin, end,
+                       before >= 16 && (long)bytes - before - size >= 16,
+                       (g.flip ? columns - end : begin) * CHANNELS, (g.flip ? columns - begin : end) * CHANNELS};
     return r;
 }
 
@@ -177,14 +179,15 @@ static inline void read_line(pixel line[LINE], global const uchar *row, const in
 
 /* A part of the batch: bytes of samples side by side become values of x, which starts at the part's first pixel and
  * sample. Of one channel these are the samples' lines, of several they are turned, a pixel's samples in a row; where x
- * is not stored past the caches, the next part's lines are asked for `ahead` floats a pixel. */
+ * is not stored past the caches, the next part's lines are asked for, which lie
+ * `ahead` floats further (0: there is none). */
 #if CHANNELS == 1
 #define PART_ROWS SAMPLES
 #define PART_WIDTH LINE
 
 static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *factor,
                               const float *black, const int columns, const int samples, const int N,
-                              const int ahead, const int stream)
+                              const long ahead, const int stream)
 {
     for (int j = 0; j < samples; j += VEC)
         for (int i = 0; i < columns; i += VEC) {
@@ -220,7 +223,7 @@ static inline void turn_lines(uchar part[PART_ROWS][PART_WIDTH], pixel lines[LIN
 
 static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x, const float *factor,
                               const float *black, const int columns, const int samples, const int N,
-                              const int ahead, const int stream)
+                              const long ahead, const int stream)
 {
     if (stream && samples == SAMPLES) { /* the same without a question at each store */
         for (int i = 0; i < columns; i++)
@@ -239,8 +242,9 @@ static inline void write_part(uchar part[PART_ROWS][PART_WIDTH], global float *x
                 vec_put(VALUES(BYTES_AT(part[i] + k), VLOAD(factor + v * VEC), VLOAD(black + v * VEC)), to + k,
                         samples * CHANNELS - k, stream);
             }
-        for (int k = 0; k < ahead && !stream; k += 16) /* stores to lines that are far apart wait for each */
-            PREFETCH(to + (long)columns * N * CHANNELS + k);
+        const int asked = ahead && !stream ? samples * CHANNELS : 0; /* stores to lines that are far apart wait for each */
+        for (int k = 0; k < asked; k += 16)
+            PREFETCH(to + ahead + k);
     }
 }
 #endif
@@ -292,11 +296,11 @@ VECTOR_KERNEL void gather__plain(global const uchar *restrict images, global con
                 if (j % LINES == LINES - 1 || j == samples - 1)
                     turn_lines(part, lines, j - j % LINES, columns);
 #endif
-                for (int k = 0; line + 1 < H && k < columns * CHANNELS; k += 64)
+                for (int k = r.first_byte; line >= -1 && line + 1 < H && k < r.last_byte; k += 64)
                     PREFETCH(row + W * CHANNELS + k);
             }
             write_part(part, to, factor, black, columns, samples, N,
-                       h + 1 < h_end || w0 + COLUMNS < W ? samples * CHANNELS : 0, stream);
+                       h + 1 < h_end ? (long)W * N * CHANNELS : 0, stream);
             for (int j = 0; cuts && j < samples; j++) {
                 const source s = source_of(drawn[j], h, W, cutout);
                 for (int i = max(s.cut_from - w0, 0); i < min(s.cut_to - w0, columns); i++)
