@@ -60,9 +60,9 @@ static inline vecf gradient(global const float *dy, global const float *y, const
 #define ROWS                                                                 \
     const ulong first = (ulong)get_global_id(1) * block;                     \
     const ulong end = first + block < rows ? first + block : rows;
-/* Asks for what the next rows hold, in the order in which it lies there, if there are as many. */
+/* Asks for what the next rows hold, in the order in which it lies there. */
 #define ASK_AHEAD(p, from, row, until)                                                                      \
-    for (int i = 0; 2 * (until) - (from) <= rows && i < CV * VEC; i += 16)                                  \
+    for (int i = 0; (until) * C + (c - c_first + CV * VEC) * ((until) - (from)) <= rows * C && i < CV * VEC; i += 16) \
         PREFETCH((p) + (until) * C + (c - c_first) * ((until) - (from)) + ((row) - (from)) * (CV * VEC) + i);
 #define CHANNEL_VALUES(name, value) \
     vecf name[CV];                  \

@@ -104,15 +104,16 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
             for (long unit = first; unit < end; unit++) {
                 const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB;
                 global const float *b = w + row * K + k0;
-                global const float *next = unit + 1 < end             ? w + row * K + (unit + 1) / blocks * KT
-                                           : row + 2 * depth <= all ? w + (row + depth) * K + first / blocks * KT
-                                                                    : b;
+                const long panel_after = unit / blocks + 1; /* or the first one of the next piece, in whole */
+                global const float *next =
+                    panel_after * blocks < end ? w + row * K + panel_after * KT
+                    : row + depth < all        ? w + min(row + depth, all - depth) * K + first / blocks * KT
+                                               : b;
                 if (copy)
                     copy_rows(panel, b, w + all * K, K, depth, KT);
                 direct_rows(in + ((long)t * M + m0) * C + c0, C, 1, copy ? panel : b, copy ? KT : K,
                             out + (long)m0 * K + k0, K, M - m0 < MB ? M - m0 : MB, depth, row > 0, K - k0,
-                            bias + k0, row + depth < all ? 0 : epilogue,
-                            next, next == b ? 0 : K);
+                            bias + k0, row + depth < all ? 0 : epilogue, next, next == b ? 0 : K);
             }
         }
 }

@@ -146,7 +146,7 @@ kernel void conv2d_filter__thin(global const float *restrict x, global const flo
             VSTORE((vecf)(0.0f), sums + i * VEC);
         for (; pixel < end; pixel++) {
             const int h0 = (int)(pixel / Q) * stride_h - pad_h, w0 = (int)(pixel % Q) * stride_w - pad_w;
-            const long ahead = pixel + 1 < end ? (long)N * K : 0;
+            const long ahead = pixel + 1 < (long)P * Q ? (long)N * K : 0;
             global const float *where[PLACES + MC];
             for (int m = 0; m < rounded; m++) {
                 const int tap = m / C, h = h0 + tap / S * dilation_h, ww = w0 + tap % S * dilation_w;

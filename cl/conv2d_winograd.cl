@@ -84,7 +84,7 @@ static inline void transform_panel(global const float *w, global float *u, const
 }
 
 /* m[COUNT][KT] = (add ? m : 0) + a[COUNT rows][C] * b[C][KT]; asks for AHEAD lines of `ahead` in
- * each step, what the next product reads. */
+ * each step. */
 #define AHEAD (KT < 16 ? KT / 4 : 4)
 #define MULTIPLY_TILE(name, COUNT)                                                                                  \
     static inline void name(global float *m, global const float *a, const long a_row, global const float *b,        \
@@ -121,16 +121,18 @@ static inline void transform_panel(global const float *w, global float *u, const
 MULTIPLY_TILE(multiply_tile, PT)
 MULTIPLY_TILE(multiply_tail, TAIL)
 
-/* The same for any number of rows. `ahead` is a panel too, past whose end nothing is asked for. */
+/* The same for any number of rows. `ahead` is a panel too, the next product's where it lies in memory; past its end
+ * nothing is asked for. */
 static inline void multiply_rows(global float *m, global const float *a, const long a_row, global const float *b,
                                  global const float *ahead, const int C, const int add, const int rows)
 {
     const long asked = (long)C / 4 * AHEAD * 16;
     int r = 0;
-    for (long at = 0; r + TAIL < rows; r += PT, at = at + 2 * asked <= (long)C * KT ? at + asked : 0)
+    long at = 0;
+    for (; r + TAIL < rows; r += PT, at = at + 2 * asked <= (long)C * KT ? at + asked : 0)
         multiply_tile(m + (long)r * KT, a + r * a_row, a_row, b, ahead + at, C, add);
     if (r < rows)
-        multiply_tail(m + (long)r * KT, a + r * a_row, a_row, b, ahead, C, add);
+        multiply_tail(m + (long)r * KT, a + r * a_row, a_row, b, ahead + at, C, add);
 }
 
 /* A' M A of one row's panel, M's planes apart, to out at samples of tile (p0, q0); `stream`: past the caches, and
@@ -224,14 +226,17 @@ kernel void conv2d_product__winograd(global const float *restrict in, global flo
     for (; unit < end; unit++) {
         const unit_place at = place_of(unit, tiles, blocks, RB);
         const int rows = N - at.n0 < RB ? N - at.n0 : RB;
+        int next_rows = 0;
         transform_input(src, mask, in_row, rows, C, V, V_plane, V_row);
-        if (unit + 1 < end)
-            block_at(src, mask, in, zeros, place_of(unit + 1, tiles, blocks, RB), tiles_q, N, H, W, C, in_row, off_h,
-                     off_w);
+        if (unit + 1 < end) {
+            const unit_place next = place_of(unit + 1, tiles, blocks, RB);
+            next_rows = N - next.n0 < RB ? N - next.n0 : RB;
+            block_at(src, mask, in, zeros, next, tiles_q, N, H, W, C, in_row, off_h, off_w);
+        }
         for (int panel = 0; panel < panels; panel++) {
             for (int x = 0; x < PLANES; x++) {
                 const int asks = panel == 0 && x < IN_SIDE * IN_SIDE && mask[x]; /* for the next block's pixels */
-                for (int r = 0; asks && r < rows; r++)
+                for (int r = 0; asks && r < next_rows; r++)
                     for (int c = 0; c < C; c += 16)
                         PREFETCH(src[x] + r * in_row + c);
                 global const float *u = work + u_at + ((long)at.g * panels + panel) * C * KT;

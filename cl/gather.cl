@@ -136,9 +136,9 @@ typedef uint pixel;
         }                                                                                                     \
     }
 
-/* How a sample's lines of a part are read: pixel i is pixel i from `row` on, h0 rows before the part's first line, or in
- * reverse columns - 1 - i; before `begin` and from `end` on it is black. Whole vectors (`vectors`) read and write up to 15 bytes
- * too many: not of the first and the last image. */
+/* How a sample's lines of a part are read: pixel i of line h is, h + dy rows below `row`, the pixel i further or, in reverse,
+ * columns - 1 - i; before `begin` and from `end` on it is black. Whole vectors (`vectors`) read and write up to 15 bytes too
+ * many: not of the first and the last image. */
 typedef struct {
     global const uchar *row;
     int dy, step, begin, end, vectors;
@@ -179,8 +179,7 @@ static inline void read_line(pixel line[LINE], global const uchar *row, const in
 
 /* A part of the batch: bytes of samples side by side become values of x, which starts at the part's first pixel and
  * sample. Of one channel these are the samples' lines, of several they are turned, a pixel's samples in a row; where x
- * is not stored past the caches, the next part's lines are asked for, which lie
- * `ahead` floats further (0: there is none). */
+ * is not stored past the caches, the next part's lines are asked for, `ahead` floats further (0: there is none). */
 #if CHANNELS == 1
 #define PART_ROWS SAMPLES
 #define PART_WIDTH LINE

@@ -13,7 +13,7 @@
 
 /* What is asked for ahead: pages that lie apart, and windows' short stretches, are not foreseen by the hardware. */
 #define AHEAD 4 /* pixels */
-#define AHEAD_IN_RUN (i + 128 < NC ? 128 : 0)
+#define AHEAD_IN_RUN (NC - i > 128 ? 128 : 0)
 
 /* For each vector of this item's span: `i` its place in the run, `left` what remains. */
 #define SPAN_LOOP                                                                                                    \
