@@ -104,7 +104,8 @@ kernel void conv2d_product__direct(global const float *restrict in, global const
             for (long unit = first; unit < end; unit++) {
                 const int k0 = (int)(unit / blocks) * KT, m0 = (int)(unit % blocks) * MB;
                 global const float *b = w + row * K + k0;
-                const long panel_after = unit / blocks + 1; /* or the first one of the next piece, in whole */
+                /* asked for: the next panel of the piece, or the next piece's first one; of a shorter piece the last rows */
+                const long panel_after = unit / blocks + 1;
                 global const float *next =
                     panel_after * blocks < end ? w + row * K + panel_after * KT
                     : row + depth < all        ? w + min(row + depth, all - depth) * K + first / blocks * KT

@@ -121,8 +121,8 @@ static inline void transform_panel(global const float *w, global float *u, const
 MULTIPLY_TILE(multiply_tile, PT)
 MULTIPLY_TILE(multiply_tail, TAIL)
 
-/* The same for any number of rows. `ahead` is a panel too, the next product's where it lies in memory; past its end
- * nothing is asked for. */
+/* The same for any number of rows. `ahead` is a panel too, of which all is asked for, again where rows are left, and nothing past
+ * its end. */
 static inline void multiply_rows(global float *m, global const float *a, const long a_row, global const float *b,
                                  global const float *ahead, const int C, const int add, const int rows)
 {

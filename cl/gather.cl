@@ -149,10 +149,11 @@ static inline reading reading_of(const augmentation g, global const uchar *image
                                  const int H, const int W, const int w0, const int columns)
 {
     const long size = (long)H * W * CHANNELS, before = index * size;
-    const int step = g.flip ? -1 : 1, at = g.flip ? W - w0 - columns + g.dx : w0 + g.dx;
+    const source s = source_of(g, 0, W, 0);
+    const int at = s.first + s.step * w0 - (g.flip ? columns - 1 : 0);
     const int begin = clamp(g.flip ? at + columns - W : -at, 0, columns);
     const int end = clamp(g.flip ? at + columns : W - at, begin, columns);
-    const reading r = {images + before + at * CHANNELS, g.dy, step, begin, end,
+    const reading r = {images + before + at * CHANNELS, s.row, s.step, begin, end,
                        before >= 16 && (long)bytes - before - size >= 16,
                        (g.flip ? columns - end : begin) * CHANNELS, (g.flip ? columns - begin : end) * CHANNELS};
     return r;
